@@ -1,0 +1,1 @@
+"""Decode audio and video files; nothing here knows about data sets."""

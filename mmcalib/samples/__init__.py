@@ -1,0 +1,1 @@
+"""Generators of small stand-in data sets, each in its benchmark's own format on disk."""

@@ -1,0 +1,39 @@
+"""Packaging of mmcalib."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split("'")[1]
+    for line in (HERE / 'mmcalib' / '__init__.py').read_text().splitlines()
+    if line.startswith('__version__')
+)
+TEST = ['pytest>=8', 'pytest-xdist>=3.5']
+
+setup(
+    name='mmcalib',
+    version=VERSION,
+    description='Calibrate modality features before fusion',
+    long_description=(HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmcalib', 'mmcalib.*']),
+    install_requires=[
+        'torch>=2.4',
+        'torchaudio>=2.4',
+        'mmengine>=0.10.7',
+        'numpy>=1.26',
+        'opencv-python>=4.9',
+        'av>=12',
+        'einops>=0.8',
+        'scipy>=1.11',
+        'scikit-learn>=1.4',
+        'tensorboard>=2.15',
+        'tqdm>=4.66',
+        'setuptools',  # mmengine's environment report imports distutils
+    ],
+    extras_require={'test': TEST, 'dev': [*TEST, 'ruff>=0.6', 'mypy>=1.11']},
+)
