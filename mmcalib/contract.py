@@ -76,7 +76,7 @@ class Fusion(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """What a sampler asks of a data set: `dataset[Draw(index, epoch, seed)]`; an int is `Draw(index)`.
+    """What a sampler asks of a data set: `dataset[Draw(index, epoch, seed)]`; 7 means `Draw(7)`.
 
     The randomness of a sample is a function of these three numbers and nothing else, so that
     batches are the same with any number of workers, after a resume, and between two models.
