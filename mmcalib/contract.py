@@ -76,19 +76,19 @@ class Fusion(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """What a sampler asks of a data set: `dataset[Draw(index, epoch, seed)]`; 7 means `Draw(7)`.
+    """What a sampler asks of a data set: `dataset[Draw(sample, epoch, seed)]`; 7 means `Draw(7)`.
 
     The randomness of a sample is a function of these three numbers and nothing else, so that
     batches are the same with any number of workers, after a resume, and between two models.
     """
 
-    index: int
+    sample: int
     epoch: int = 0
     seed: int = 0
 
     def generator(self, stream: int = 0) -> np.random.Generator:
         """A fresh generator; `stream` keeps the modalities of one sample independent."""
-        return np.random.default_rng((self.seed, self.epoch, self.index, stream))
+        return np.random.default_rng((self.seed, self.epoch, self.sample, stream))
 
 
 def merge(*parts: Mapping[str, Tensor]) -> Losses:
