@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mmengine.model import BaseModel, ModuleDict
-from torch import Tensor
+from mmengine.model import BaseModel
+from torch import Tensor, nn
 
 from mmcalib.contract import Losses, Signals, Supervision, merge
 from mmcalib.registry import CALIBRATORS, ENCODERS, FUSERS, HEADS, MODELS
@@ -36,12 +36,17 @@ class MultimodalModel(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor)
-        # mmengine's: plain torch's would hide the encoders from init_weights.
-        self.encoders = ModuleDict({m: ENCODERS.build(cfg) for m, cfg in encoders.items()})
+        self.encoders = nn.ModuleDict({m: ENCODERS.build(cfg) for m, cfg in encoders.items()})
         dims = {m: encoder.out_dim for m, encoder in self.encoders.items()}
         self.calibrator = CALIBRATORS.build(calibrator, dims=dims)
         self.fuser = FUSERS.build(fuser, dims=dims)
         self.head = HEADS.build(head, in_dim=self.fuser.out_dim)
+
+    def init_weights(self) -> None:
+        """Let encoders read their checkpoints; mmengine calls this before training, not to test."""
+        for encoder in self.encoders.values():
+            if hasattr(encoder, 'init_weights'):
+                encoder.init_weights()
 
     def forward(
         self,

@@ -77,7 +77,8 @@ class VGMR(Calibrator):
     G-bar (B, L, D); meaningful where the modality, or the token, is real.
 
     Args:
-        width: d_p, not published. 160 gives the published size (2.32 M) on 768/74/35 wide inputs.
+        width: d_p, not published; with 160 the size on 768/74/35 wide inputs is 2.26 M, the paper's
+            is 2.32 M.
         alpha: strength of the gate, in [0, 1]; 0 leaves only normalisation.
         beta: share that is always kept, in [0, 1]; 1 leaves only normalisation.
         order: 'gate_then_norm' or 'norm_then_gate'; matters with post='norm' only.

@@ -16,10 +16,10 @@ class TokenTransformer(Fuser):
     """Project every modality to one width, attend over all tokens, pool each modality.
 
     The sequence family of Liu et al., "Before Fusion, Ask What to Keep", arXiv:2606.02679, section
-    4 (a shared Transformer backbone behind modality-specific input projections). Depth, width
-    and heads are not published; the defaults are ours: pre-norm, a learned embedding per modality,
-    sinusoidal positions (Vaswani et al. 2017), the mean over each modality's real tokens,
-    concatenated.
+    4 (a shared Transformer backbone behind modality-specific input projections). Depth, width and
+    heads are not published; ours give the published size (0.7 M on 768/74/35 wide inputs). Also
+    ours: pre-norm, a learned embedding per modality, sinusoidal positions (Vaswani et al. 2017),
+    the mean over each modality's real tokens, concatenated.
 
     Missing: absent and padded tokens are neither attended to nor pooled; an absent modality is
     zeros.
@@ -35,8 +35,8 @@ class TokenTransformer(Fuser):
     def __init__(
         self,
         dims: dict[str, int],
-        width: int = 64,
-        depth: int = 4,
+        width: int = 128,
+        depth: int = 3,
         heads: int = 4,
         ratio: int = 4,
         dropout: float = 0.1,
