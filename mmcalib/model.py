@@ -45,8 +45,9 @@ class MultimodalModel(BaseModel):
     def init_weights(self) -> None:
         """Let encoders read their checkpoints; mmengine calls this before training, not to test."""
         for encoder in self.encoders.values():
-            if hasattr(encoder, 'init_weights'):
-                encoder.init_weights()
+            initialise = getattr(encoder, 'init_weights', None)
+            if callable(initialise):
+                initialise()
 
     def forward(
         self,

@@ -1,0 +1,96 @@
+"""From a config file and the command line to the config of one run."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+SAMPLE_NOTICE = """
+{root} does not exist, so this run uses SAMPLE DATA: small synthetic clips in the format of the real
+data set, generated once into {sample} and seen with a short schedule. Its numbers say nothing about
+the real data set. For that, read {page} and pass --data-root DIR.
+"""
+
+
+def load(
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    calibrator: str | None = None,
+    seed: int | None = None,
+) -> Config:
+    """Read a config and apply, in this order: the sample overlay, the flags, the options.
+
+    The sample overlay applies when the config has one and nobody named a data root and the
+    config's own does not exist; `cfg.sample_data` then is True. `cfg.work_dir` names the config and
+    whatever was changed by flags, as `work_dirs/base_conv_ave-VGMR-seed3-sample`.
+
+    Args:
+        path: of a config file.
+        options: dotted keys to values, as `--cfg-options` gives them; they win over everything.
+        root: folder of the data set.
+        calibrator: name of a calibrator, instead of the config's.
+        seed: instead of `randomness.seed`.
+    """
+    cfg = Config.fromfile(path, lazy_import=False)
+    options = dict(options or {})
+    name = Path(path).stem
+    if root is not None:
+        _shared(cfg, '--data-root')['root'] = root
+    elif use_sample(cfg, options):
+        cfg.sample.notice = SAMPLE_NOTICE.format(
+            root=cfg.data.root, sample=cfg.sample.root, page=cfg.sample.page
+        )
+        cfg.merge_from_dict(cfg.sample.overlay)
+        cfg.data.root = cfg.sample.root
+        cfg.sample_data = True
+    if calibrator is not None:
+        cfg.model.calibrator = dict(type=calibrator)
+        name += f'-{calibrator}'
+    if seed is not None:
+        cfg.setdefault('randomness', {})['seed'] = seed
+        name += f'-seed{seed}'
+    for key in options:
+        if key == 'data' or key.startswith('data.'):
+            _shared(cfg, key)
+    cfg.merge_from_dict(options)
+    if cfg.setdefault('sample_data', False):
+        name += '-sample'
+    cfg.experiment_name = name
+    if cfg.get('work_dir') is None:
+        cfg.work_dir = f'work_dirs/{name}'
+    share(cfg)
+    return cfg
+
+
+def use_sample(cfg: Config, options: Mapping[str, Any]) -> bool:
+    """Is there a sample to fall back on, and nothing else to train on?"""
+    if 'sample' not in cfg or 'data' not in cfg or 'data.root' in options:
+        return False
+    return not Path(cfg.data.root).exists()
+
+
+def prepare_sample(cfg: Config) -> None:
+    """Say that this is sample data, and generate it unless it is there."""
+    print(cfg.sample.notice, flush=True)
+    import_module(cfg.sample.module).generate(cfg.sample.root)
+
+
+def share(cfg: Config) -> None:
+    """Give every loader's data set the arguments in `data`, and drop `data`; a loader's own win."""
+    shared = cfg.pop('data', {})
+    for loader in LOADERS:
+        if cfg.get(loader) is not None:
+            cfg[loader].dataset = {**shared, **cfg[loader].dataset}
+
+
+def _shared(cfg: Config, asked: str) -> dict[str, Any]:
+    if 'data' not in cfg:
+        raise ValueError(
+            f'{asked} sets what all loaders share, but this config has no `data`: a run has dumped '
+            f'it. Start from the original file, or set {LOADERS[0]}.dataset and its like'
+        )
+    return cfg.data

@@ -1,0 +1,93 @@
+"""Train, validate and test one config.
+
+python tools/train.py configs/calib_conv_ave.py
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+from mmcalib import config
+from mmcalib.engine.runner import Runner
+
+
+def parse() -> argparse.Namespace:
+    """Flags as in mmpretrain, and --data-root, --seed and --calibrator."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument('--data-root', help='folder of the data set; without it, the config says')
+    parser.add_argument('--calibrator', help="a calibrator's name, instead of the config's")
+    parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='continue from a checkpoint, or from the last one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bf16 unless set)')
+    parser.add_argument('--no-validate', action='store_true', help='neither validate nor select')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, help='key=value, dotted keys'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def apply(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the flags that concern the run, not the model, into the config."""
+    cfg.launcher = args.launcher
+    if args.work_dir:
+        cfg.work_dir = args.work_dir
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.default_hooks.checkpoint.pop('save_best', None)
+        cfg.default_hooks.checkpoint.pop('rule', None)
+    if args.amp:
+        cfg.optim_wrapper.type = 'Amp'
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def main() -> None:
+    """Run."""
+    args = parse()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = config.load(args.config, args.cfg_options, args.data_root, args.calibrator, args.seed)
+    apply(cfg, args)
+    if cfg.sample_data:
+        config.prepare_sample(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    if cfg.get('test_dataloader') is None:
+        return
+    best = runner.message_hub.get_info('best_ckpt') if not args.no_validate else None
+    if best:
+        runner.load_checkpoint(best)
+    metrics = runner.test()
+    if is_main_process():
+        record = {
+            'test': metrics,
+            'checkpoint': Path(best).name if best else 'last',
+            'seed': runner.seed,
+            'sample_data': cfg.sample_data,
+        }
+        Path(cfg.work_dir, 'test.json').write_text(json.dumps(record, indent=2) + '\n')
+    if cfg.sample_data:
+        print_log(cfg.sample.notice, 'current')
+
+
+if __name__ == '__main__':
+    main()
