@@ -13,7 +13,7 @@ FLOORS = {
     **dict.fromkeys(('contract', 'registry', 'media', 'engine'), 0),
     **dict.fromkeys(('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples'), 1),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 2),
-    'model': 3,
+    **dict.fromkeys(('model', 'config'), 3),
 }
 OPEN = {'media', 'samples', 'engine'}  # here, siblings may import each other
 MODEL_STAGES = {'encoders', 'calibrators', 'fusers', 'heads'}  # here, every file is a component

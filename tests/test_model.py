@@ -202,6 +202,19 @@ def test_a_config_cannot_set_what_the_model_gives():
         model(type=AddOne, dims={'audio': 1})
 
 
+def test_init_weights_reaches_the_encoders_that_have_any():
+    class Read(Pass):
+        read = False
+
+        def init_weights(self) -> None:
+            self.read = True
+
+    encoders = {'video': {'type': Read, 'dim': 1}, 'audio': {'type': Pass, 'dim': 2}}
+    whole = MultimodalModel(encoders, {'type': Sum}, {'type': Triple})
+    whole.init_weights()
+    assert whole.encoders['video'].read
+
+
 def test_the_stages_have_public_names():
     names = dict(model(type=AddOne).named_children())
     assert {'encoders', 'calibrator', 'fuser', 'head'} <= names.keys()
