@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmcalib import config
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+PAIRS = sorted(p.name[len('base_') :] for p in CONFIGS.glob('base_*.py'))
+
+FILE = """
+data = dict(type='AVE', root='{root}', frames=1)
+model = dict(calibrator=dict(type='VGMR', alpha=0.3))
+randomness = dict(seed=0)
+train_dataloader = dict(dataset=dict(split='train'))
+val_dataloader = dict(dataset=dict(split='val', frames=4))
+test_dataloader = None
+sample = dict(module='m', root='{sample}', page='docs/p.md', overlay=dict(data=dict(frames=2)))
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / 'some.py'
+    path.write_text(FILE.format(root=tmp_path / 'data', sample=tmp_path / 'sample'))
+    return path
+
+
+@pytest.mark.parametrize('name', PAIRS)
+def test_the_calibrated_config_is_the_base_and_one_key(name):
+    base = Config.fromfile(CONFIGS / f'base_{name}').to_dict()
+    calibrated = Config.fromfile(CONFIGS / f'calib_{name}').to_dict()
+    assert calibrated['model'].pop('calibrator')['type'] == 'VGMR'
+    assert calibrated == base
+    assert 'calibrator' not in base['model']
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda p: p.stem)
+def test_every_config_survives_a_dump(path, tmp_path):
+    cfg = config.load(str(path))
+    cfg.dump(tmp_path / 'dumped.py')
+    assert Config.fromfile(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
+
+
+def test_all_loaders_get_the_shared_arguments_and_their_own_win(file, tmp_path):
+    (tmp_path / 'data').mkdir()
+    cfg = config.load(str(file), {'data.span': 'clip'})
+    root = str(tmp_path / 'data')
+    assert cfg.train_dataloader.dataset == dict(
+        type='AVE', root=root, frames=1, span='clip', split='train'
+    )
+    assert cfg.val_dataloader.dataset == dict(
+        type='AVE', root=root, frames=4, span='clip', split='val'
+    )
+    assert 'data' not in cfg
+    assert cfg.sample_data is False
+
+
+def test_the_sample_applies_only_when_nobody_named_data_that_exists(file, tmp_path):
+    def frames(**kwargs):
+        cfg = config.load(str(file), **kwargs)
+        assert cfg.sample_data == (cfg.train_dataloader.dataset.root == str(tmp_path / 'sample'))
+        assert cfg.sample_data == cfg.work_dir.endswith('-sample')
+        assert cfg.sample_data == cfg.experiment_name.endswith('-sample')
+        return cfg.train_dataloader.dataset.frames
+
+    assert frames() == 2
+    assert frames(root='elsewhere') == 1
+    assert frames(options={'data.root': 'elsewhere'}) == 1
+    assert frames(options={'data.frames': 7}) == 7
+    (tmp_path / 'data').mkdir()
+    assert frames() == 1
+
+
+def test_flags_are_visible_in_the_work_dir(file):
+    cfg = config.load(str(file), root='r', calibrator='Identity', seed=3)
+    assert cfg.work_dir == 'work_dirs/some-Identity-seed3'
+    assert cfg.model.calibrator == dict(type='Identity')
+    assert cfg.randomness.seed == 3
+
+
+def test_options_win_over_flags(file):
+    cfg = config.load(str(file), {'randomness.seed': 5, 'work_dir': 'w'}, seed=3)
+    assert (cfg.randomness.seed, cfg.work_dir) == (5, 'w')
+
+
+def test_a_dumped_config_names_what_cannot_be_shared_any_more(file, tmp_path):
+    config.load(str(file), root='r').dump(tmp_path / 'dumped.py')
+    for kwargs in ({'root': 'r'}, {'options': {'data.frames': 2}}):
+        with pytest.raises(ValueError, match=r'no `data`.*train_dataloader\.dataset'):
+            config.load(str(tmp_path / 'dumped.py'), **kwargs)
