@@ -209,8 +209,8 @@ def _tint(
     rng: np.random.Generator, hue: float, saturation: float, low: float = 0.35, high: float = 0.95
 ) -> Colour:
     """A colour near a hue; the value anywhere between `low` and `high`."""
-    near = hue + rng.normal(0, 0.05)
-    return colour(near, saturation + rng.normal(0, 0.15), rng.uniform(low, high))
+    near = hue + rng.normal(0, 0.03)
+    return colour(near, saturation + rng.normal(0, 0.12), rng.uniform(low, high))
 
 
 def _darker(base: Colour, factor: float) -> Colour:

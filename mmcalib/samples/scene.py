@@ -43,7 +43,7 @@ def film(event: Event, rng: np.random.Generator) -> Iterator[np.ndarray]:
     matrix = _placement(rng)
     light = _light(rng)
     drift, phase = rng.uniform(0.02, 0.12), rng.uniform(0, 2 * np.pi, size=2)
-    front = _blob(rng, WIDTH, HEIGHT) if rng.random() < 0.35 else None
+    front = _blob(rng, WIDTH, HEIGHT) if rng.random() < 0.2 else None
     for k in range(LENGTH_S * FPS):
         time = k / FPS
         pan = np.round(_PAN * (1 + np.sin(2 * np.pi * drift * time + phase))).astype(int)
@@ -57,11 +57,11 @@ def film(event: Event, rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def _placement(rng: np.random.Generator) -> np.ndarray:
     """Where the object is, how large, how turned, and whether mirrored: (2, 3)."""
-    half = HEIGHT * rng.uniform(0.25, 0.44)
-    x, y = WIDTH * rng.uniform(0.33, 0.67), HEIGHT * rng.uniform(0.4, 0.6)
+    half = HEIGHT * rng.uniform(0.32, 0.47)
+    x, y = WIDTH * rng.uniform(0.38, 0.62), HEIGHT * rng.uniform(0.42, 0.58)
     mirror = float(rng.choice([-1, 1]))
     frame = Pen(np.empty(0), np.eye(2, 3))
-    return frame.moved(x, y, rng.normal(0, 0.2), (mirror * half, half)).matrix
+    return frame.moved(x, y, rng.normal(0, 0.12), (mirror * half, half)).matrix
 
 
 def _light(rng: np.random.Generator) -> np.ndarray:
@@ -73,16 +73,16 @@ def _light(rng: np.random.Generator) -> np.ndarray:
 def _place(rng: np.random.Generator) -> np.ndarray:
     """A background larger than a frame: a gradient, a texture and clutter."""
     height, width = HEIGHT + 2 * _PAN, WIDTH + 2 * _PAN
-    base = rng.uniform(50, 205, size=3)
-    corners = (base + rng.normal(0, 28, size=(2, 2, 3))).astype(np.float32)
+    grey = rng.uniform(60, 200) + rng.normal(0, 22, size=3)
+    corners = (grey + rng.normal(0, 20, size=(2, 2, 3))).astype(np.float32)
     image = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
     for cells in (8, 40):
-        bumps = rng.normal(0, rng.uniform(4, 14), size=(cells, cells)).astype(np.float32)
+        bumps = rng.normal(0, rng.uniform(3, 9), size=(cells, cells)).astype(np.float32)
         texture = cv2.resize(bumps, (width, height), interpolation=cv2.INTER_CUBIC)
         image = image + texture[..., None]
     image = np.clip(image, 0, 255).astype(np.uint8)
     pen = Pen(image, np.eye(2, 3))
-    for _ in range(rng.integers(4, 12)):
+    for _ in range(rng.integers(2, 8)):
         pen.polygon(*_blob(rng, width, height))
     return image
 
@@ -91,7 +91,7 @@ def _blob(rng: np.random.Generator, width: int, height: int) -> tuple[np.ndarray
     """Clutter: a bar, a triangle, a box or a disc of any colour."""
     corners = int(rng.choice([3, 4, 4, 16]))
     turn = np.linspace(0, 2 * np.pi, corners, endpoint=False) + rng.uniform(0, 2 * np.pi)
-    sizes = rng.uniform(5, 26, size=2)
+    sizes = rng.uniform(4, 20, size=2)
     centre = rng.uniform((0, 0), (width, height))
     red, green, blue = rng.integers(20, 236, size=3).tolist()
     outline = np.column_stack([np.cos(turn), np.sin(turn)]) * sizes + centre
