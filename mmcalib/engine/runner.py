@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any
 
 import mmengine.runner
@@ -27,12 +28,16 @@ class Runner(mmengine.runner.Runner):
     - The model and the data sets are built by mmcalib's registries, whose errors say what exists.
     - Checkpoints are written atomically, and resumed on the CPU, so that a GPU holds one copy.
     - A resumed seed also reaches samplers that drew theirs at random.
+    - Runs that start in one second share no state.
     - Data workers leave Ctrl-C to their owner.
     - The environment report does not import torchvision, whose every mismatch would end the run.
 
     Raises:
         ValueError: another launcher than 'pytorch' without CUDA.
     """
+
+    _taken: set[str] = set()
+    _timestamp: str
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Join the processes through gloo if there is no GPU, then do as mmengine."""
@@ -45,6 +50,11 @@ class Runner(mmengine.runner.Runner):
             seconds = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
             torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds))
         super().setup_env(env_cfg)
+        # mmengine names a run, its log and its state by the second in which it starts.
+        second, others = self._timestamp, count(2)
+        while self._timestamp in Runner._taken:
+            self._timestamp = f'{second}_{next(others)}'
+        Runner._taken.add(self._timestamp)
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         """Build the model with mmcalib's errors."""

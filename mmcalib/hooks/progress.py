@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -52,7 +53,8 @@ class Progress(Hook):
         """Advance, and show the loss of the step."""
         if self._bar is not None:
             if outputs and 'loss' in outputs:
-                self._bar.set_postfix(loss=f'{float(outputs["loss"]):.4g}', refresh=False)
+                loss = torch.as_tensor(outputs['loss']).item()
+                self._bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
             self._bar.update()
 
     def after_val_iter(

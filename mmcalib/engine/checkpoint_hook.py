@@ -29,8 +29,11 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Raises:
         TypeError: `by_epoch` without the loop that announces whole epochs, EpochLoop.
-        ValueError: `save_best` names a metric that validation does not give.
+        ValueError: `save_best` names a metric that validation does not give, or `out_dir` is not
+            a folder of this machine.
     """
+
+    out_dir: Any
 
     def before_train(self, runner: Any) -> None:
         """Find the folder, and finish what a killed run left behind."""
@@ -40,7 +43,16 @@ class AtomicCheckpointHook(CheckpointHook):
                 f'{type(runner.train_loop).__name__} does not announce; train_cfg needs '
                 "type='EpochLoop'"
             )
-        super().before_train(runner)
+        if '://' in str(self.out_dir):
+            raise ValueError(
+                f'AtomicCheckpointHook(out_dir={str(self.out_dir)!r}) is not possible; it writes '
+                'to folders of this machine'
+            )
+        if self.out_dir is None:
+            self.out_dir = runner.work_dir
+        elif self.out_dir != runner.work_dir:
+            self.out_dir = str(Path(self.out_dir, Path(runner.work_dir).name))
+        runner.logger.info(f'Checkpoints will be saved to {self.out_dir}')
         if is_main_process():
             for folder in {Path(self.out_dir), Path(runner.work_dir)}:
                 for pattern in ('.*.pth.tmp', '.last_checkpoint.tmp'):
@@ -76,6 +88,14 @@ class AtomicCheckpointHook(CheckpointHook):
         self._write(runner, INTERRUPTED, iteration)
         self._point_at(runner, INTERRUPTED)
 
+    def after_train(self, runner: Any) -> None:
+        """Publish the last file and the best ones, if `published_keys` are given."""
+        names = ['last_ckpt'] if self.save_last else []
+        names += [f'best_ckpt{self._suffix(metric)}' for metric in self.save_best or ()]
+        for path in map(runner.message_hub.get_info, names if self.published_keys else ()):
+            if path:
+                self._publish_model(runner, path)
+
     def _save_checkpoint(self, runner: Any) -> None:
         """Save after an iteration, when `by_epoch` is False; mmengine decides when."""
         self._save(runner, runner.iter + 1, runner.iter + 1)
@@ -87,17 +107,16 @@ class AtomicCheckpointHook(CheckpointHook):
         obsolete = [*hub.get_info('obsolete_ckpts', []), str(folder / INTERRUPTED)]
         obsolete += [str(folder / self.filename_tmpl.format(s)) for s in old]
         name = self.filename_tmpl.format(step)
-        self.last_ckpt = str(folder / name)
         hub.update_info('keep_ckpt_ids', keep[len(old) :])
         hub.update_info('obsolete_ckpts', obsolete)
-        hub.update_info('last_ckpt', self.last_ckpt)
+        hub.update_info('last_ckpt', str(folder / name))
         self._write(runner, name, iteration)
         self._point_at(runner, name)
         self._delete_obsolete(runner)
 
     def _save_if_best(self, runner: Any, metric: str, rule: str, score: float | None) -> None:
         hub = runner.message_hub
-        suffix = '' if len(self.key_indicators) == 1 else f'_{metric}'
+        suffix = self._suffix(metric)
         best = hub.get_info(f'best_score{suffix}', self.init_value_map[rule])
         if score is None or not self.is_better_than[metric](score, best):
             return
@@ -109,12 +128,11 @@ class AtomicCheckpointHook(CheckpointHook):
             hub.update_info('obsolete_ckpts', obsolete)
         hub.update_info(f'best_score{suffix}', float(score))
         hub.update_info(f'best_ckpt{suffix}', path)
-        if suffix:
-            self.best_ckpt_path_dict[metric] = path
-        else:
-            self.best_ckpt_path = path
         self._write(runner, name, runner.iter)
         runner.logger.info(f'The best checkpoint is now {name}, with {metric} {score:0.4f}')
+
+    def _suffix(self, metric: str) -> str:
+        return f'_{metric}' if len(self.save_best) > 1 else ''
 
     def _write(self, runner: Any, name: str, iteration: int) -> None:
         runner.save_checkpoint(
