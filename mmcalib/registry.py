@@ -28,7 +28,7 @@ class Registry(mm.Registry):
             parents = sorted(self.parent.module_dict) if self.parent else []
             raise UnknownComponent(
                 f'There is no {self.name} {key!r}{_closest(key, known + parents)}. '
-                f'mmcalib has: {", ".join(known)}. A component outside mmcalib is found through '
+                f'There is: {", ".join(known or parents)}. A component of yours is found through '
                 "custom_imports = dict(imports=['your.module'])"
             )
         return found
@@ -108,3 +108,9 @@ LOOPS = _child(mm.LOOPS, 'mmcalib.engine')
 DATA_SAMPLERS = _child(mm.DATA_SAMPLERS, 'mmcalib.engine')
 OPTIM_WRAPPERS = _child(mm.OPTIM_WRAPPERS, 'mmcalib.engine')
 FUNCTIONS = _child(mm.FUNCTIONS, 'mmcalib.datasets')
+# Nothing of ours; without a child mmengine warns that the scope is not found.
+OPTIMIZERS = _child(mm.OPTIMIZERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mm.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(mm.PARAM_SCHEDULERS)
+VISUALIZERS = _child(mm.VISUALIZERS)
+VISBACKENDS = _child(mm.VISBACKENDS)
