@@ -34,6 +34,7 @@ class AtomicCheckpointHook(CheckpointHook):
     """
 
     out_dir: Any
+    _training = False
 
     def before_train(self, runner: Any) -> None:
         """Find the folder, and finish what a killed run left behind."""
@@ -43,6 +44,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 f'{type(runner.train_loop).__name__} does not announce; train_cfg needs '
                 "type='EpochLoop'"
             )
+        self._training = True
         if '://' in str(self.out_dir):
             raise ValueError(
                 f'AtomicCheckpointHook(out_dir={str(self.out_dir)!r}) is not possible; it writes '
@@ -73,8 +75,8 @@ class AtomicCheckpointHook(CheckpointHook):
             self._save(runner, runner.epoch, runner.iter)
 
     def after_val_epoch(self, runner: Any, metrics: Mapping[str, float]) -> None:
-        """Write the best file, if this validation is the best."""
-        if not self.save_best or not metrics:
+        """Write the best file, if this validation belongs to a training and is its best."""
+        if not self._training or not self.save_best or not metrics:
             return
         if 'auto' in self.key_indicators:
             self._init_rule(self.rules, [next(iter(metrics))])
@@ -90,6 +92,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def after_train(self, runner: Any) -> None:
         """Publish the last file and the best ones, if `published_keys` are given."""
+        self._training = False
         names = ['last_ckpt'] if self.save_last else []
         names += [f'best_ckpt{self._suffix(metric)}' for metric in self.save_best or ()]
         for path in map(runner.message_hub.get_info, names if self.published_keys else ()):

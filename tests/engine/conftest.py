@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+SLOW_IMPORTS = ['mmcalib.datasets', 'mmcalib.metrics', 'torch._dynamo', 'matplotlib.pyplot']
+
 
 @pytest.fixture(autouse=True)
-def _no_environment_report(monkeypatch):
-    """It asks compilers for their versions, which takes longer than the trainings here."""
-    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
+def _haste(monkeypatch):
+    import engine_project  # not above: mmengine's import warns before pytest knows what to ignore
+
+    engine_project.make_haste(monkeypatch.setattr)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +29,7 @@ def _signals():
 @pytest.fixture(scope='session')
 def uninterrupted(tmp_path_factory):
     """The diary of a training that nothing disturbed."""
-    import engine_project  # not above: mmengine's import warns before pytest knows what to ignore
+    import engine_project
 
     work_dir = tmp_path_factory.mktemp('uninterrupted')
     engine_project.train(engine_project.config(work_dir))
@@ -40,7 +43,7 @@ def context():
         [str(Path(__file__).parent), os.environ.get('PYTHONPATH', '')]
     )
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['engine_project'])
+    context.set_forkserver_preload(['engine_project', *SLOW_IMPORTS])
     return context
 
 
