@@ -113,9 +113,9 @@ def _refuse_foreign(root: Path) -> None:
     if not os.path.lexists(root):
         return
     known = _names(root) if (root / _CARD).is_file() else set()
-    found = (path for path in root.rglob('*') if path.is_file() or path.is_symlink())
-    foreign = sorted(str(path.relative_to(root)) for path in found)
-    foreign = [name for name in foreign if name not in known]
+    found = [path for path in root.rglob('*') if path.is_file() or path.is_symlink()]
+    names = sorted(path.relative_to(root).as_posix() for path in found if path.name[0] != '.')
+    foreign = [name for name in names if name not in known]
     if foreign or not known:
         example = f', for example {foreign[0]!r}' if foreign else ''
         raise FileExistsError(

@@ -31,7 +31,7 @@ def record(event: Event, rng: np.random.Generator) -> Samples:
     sound = sound / np.abs(sound).max()
     fade = np.clip(np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.02 * RATE_HZ), 0, 1)
     place = background(rng, LENGTH_S * RATE_HZ)
-    clip = place * 10 ** (rng.uniform(-38, -14) / 20)  # relative to the peak of the event
+    clip = place * 10 ** (rng.uniform(-40, -17) / 20)  # relative to the peak of the event
     clip[event.start_s * RATE_HZ : event.end_s * RATE_HZ] += sound * fade
     return clip / np.abs(clip).max() * 10 ** (rng.uniform(-18, -1) / 20)
 
