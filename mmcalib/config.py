@@ -76,7 +76,7 @@ def use_sample(cfg: Config, options: Mapping[str, Any]) -> bool:
 def prepare_sample(cfg: Config) -> None:
     """Say that this is sample data, and generate it unless it is there."""
     print(cfg.sample.notice, flush=True)
-    import_module(cfg.sample.module).generate(cfg.sample.root)
+    import_module(cfg.sample.module).generate(cfg.sample.root, **cfg.sample.get('args', {}))
 
 
 def share(cfg: Config) -> None:

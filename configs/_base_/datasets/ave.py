@@ -32,4 +32,31 @@ test_dataloader = dict(
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=32)
+sample = dict(  # what a run falls back on when data.root does not exist
+    module='mmcalib.samples.ave',
+    root='data/sample_ave',
+    page='docs/datasets/ave.md',
+    overlay=dict(
+        train_cfg=dict(max_epochs=10),
+        data=dict(audio=[dict(type='LogSpectrogram', length_s=2.5)]),
+        train_dataloader=dict(
+            num_workers=2,
+            dataset=dict(
+                visual=[
+                    dict(type='RandomResizedCrop', size=112),
+                    dict(type='RandomFlip'),
+                    dict(type='Normalize'),
+                ]
+            ),
+        ),
+        val_dataloader=dict(
+            num_workers=1,
+            dataset=dict(visual=[dict(type='Resize', size=112), dict(type='Normalize')]),
+        ),
+        test_dataloader=dict(
+            num_workers=1,
+            dataset=dict(visual=[dict(type='Resize', size=112), dict(type='Normalize')]),
+        ),
+    ),
+)
 del loader, evaluate

@@ -1,0 +1,186 @@
+"""The two tools, run as a user runs them, on a small sample data set."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).parents[2]
+SMALL = [
+    'train_cfg.max_epochs=2',
+    'data.audio.0.length_s=0.5',
+    'train_dataloader.dataset.visual.0.size=32',
+    'val_dataloader.dataset.visual.0.size=32',
+    'test_dataloader.dataset.visual.0.size=32',
+]
+for loader in ('train', 'val', 'test'):
+    SMALL += [
+        f'{loader}_dataloader.batch_size=8',
+        f'{loader}_dataloader.num_workers=0',
+        f'{loader}_dataloader.persistent_workers=False',
+    ]
+FUSER = """
+import torch
+from mmcalib.contract import Fuser, Fusion
+from mmcalib.registry import FUSERS
+
+@FUSERS.register_module()
+class MaxConcat(Fuser):
+    def __init__(self, dims):
+        super().__init__(dims)
+        self.out_dim = sum(dims.values())
+    def forward(self, signals):
+        return Fusion(torch.cat([signals[m].max() for m in self.modalities], dim=-1))
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    from mmcalib.samples.ave import generate
+
+    return generate(tmp_path_factory.mktemp('data') / 'ave', train=16, val=9, test=9, processes=1)
+
+
+def run(tool, *args, cwd, options=SMALL, launcher=(), check=True):
+    command = [sys.executable, *launcher, REPOSITORY / 'tools' / f'{tool}.py', *args]
+    if options:
+        command += ['--cfg-options', *options]
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(cwd)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    done.text = done.stdout + done.stderr
+    assert (done.returncode == 0) == check, done.text
+    return done
+
+
+def config(name):
+    return REPOSITORY / 'configs' / f'{name}.py'
+
+
+def result(work_dir):
+    return json.loads((work_dir / 'test.json').read_text())
+
+
+def test_train_leaves_what_a_user_looks_for_and_test_repeats_its_metrics(root, tmp_path):
+    done = run('train', config('calib_conv_ave'), '--data-root', root, cwd=tmp_path)
+    work_dir = tmp_path / 'work_dirs' / 'calib_conv_ave'
+    record = result(work_dir)
+    assert record['test'].keys() == {'accuracy', 'macro_f1', 'mAP'}
+    assert record['sample_data'] is False
+    assert 'loss_value' in done.text
+    assert 'SAMPLE DATA' not in done.text
+    assert list(work_dir.glob('*/vis_data/events.out.tfevents*'))
+    assert (work_dir / 'calib_conv_ave.py').is_file()
+    best = work_dir / record['checkpoint']
+    assert best.name.startswith('best_accuracy_epoch_')
+    assert len(list(work_dir.glob('*.pth'))) == 2  # the best and the last
+    run(
+        'test',
+        work_dir / 'calib_conv_ave.py',
+        best,
+        '--out',
+        'again.json',
+        cwd=tmp_path,
+        options=[],
+    )
+    assert json.loads((tmp_path / 'again.json').read_text()) == record['test']
+
+
+def test_without_data_a_run_on_sample_data_says_so_everywhere(tmp_path):
+    args = [f'sample.args.{k}={v}' for k, v in {'train': 8, 'val': 8, 'test': 8}.items()]
+    done = run('train', config('base_conv_ave'), cwd=tmp_path, options=[*args, *SMALL])
+    assert 'SAMPLE DATA' in done.stdout.splitlines()[1]
+    work_dir = tmp_path / 'work_dirs' / 'base_conv_ave-sample'
+    assert result(work_dir)['sample_data'] is True
+    meta = torch.load(next(work_dir.glob('epoch_*.pth')), weights_only=False)['meta']
+    assert 'sample_data = True' in meta['cfg']
+    assert 'sample' in meta['experiment_name']
+    assert 'SAMPLE DATA' in next(work_dir.glob('*/*.log')).read_text()
+    assert (tmp_path / 'data' / 'sample_ave' / 'reliability.csv').is_file()
+
+
+def test_a_fuser_from_a_file_outside_the_package_trains(root, tmp_path):
+    (tmp_path / 'max_concat.py').write_text(FUSER)
+    (tmp_path / 'mine.py').write_text(
+        f'_base_ = [{str(config("base_conv_ave"))!r}]\n'
+        "custom_imports = dict(imports=['max_concat'])\n"
+        "model = dict(fuser=dict(type='MaxConcat'))\n"
+    )
+    run('train', 'mine.py', '--data-root', root, cwd=tmp_path)
+    state = torch.load(next((tmp_path / 'work_dirs/mine').glob('epoch_*.pth')), weights_only=False)
+    assert "type='MaxConcat'" in state['meta']['cfg']
+
+
+@pytest.mark.parametrize('name', ['base_seq_ave', 'calib_seq_ave'])
+def test_the_sequence_family_trains_in_mixed_precision(name, root, tmp_path):
+    run('train', config(name), '--data-root', root, '--amp', cwd=tmp_path)
+    assert result(tmp_path / 'work_dirs' / name)['test']['accuracy'] >= 0
+
+
+def test_flags_change_the_run_and_its_work_dir(root, tmp_path):
+    flags = ['--calibrator', 'VGMR', '--seed', '3', '--no-validate', '--auto-scale-lr']
+    run('train', config('base_conv_ave'), '--data-root', root, *flags, cwd=tmp_path)
+    work_dir = tmp_path / 'work_dirs' / 'base_conv_ave-VGMR-seed3'
+    assert result(work_dir)['checkpoint'] == 'last'
+    assert result(work_dir)['seed'] == 3
+    log = next(work_dir.glob('*/*.log')).read_text()
+    assert 'loss_value' in log
+    assert 'lr: 2.5000e-04' in log  # 1e-3 for 32 samples, here 8
+
+
+def test_resume_ends_as_if_never_interrupted(root, tmp_path):
+    args = ['train', config('calib_conv_ave'), '--data-root', root]
+    run(*args, '--work-dir', 'whole', cwd=tmp_path)
+    # The learning rate of epoch 1 does not depend on the number of epochs.
+    run(*args, '--work-dir', 'parts', cwd=tmp_path, options=[*SMALL, 'train_cfg.max_epochs=1'])
+    run(*args, '--work-dir', 'parts', '--resume', cwd=tmp_path)
+    assert result(tmp_path / 'whole') == result(tmp_path / 'parts')
+
+
+def test_two_processes_train_and_count_every_test_sample_once(root, tmp_path):
+    launcher = ['-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29617']
+    args = ['--data-root', root, '--launcher', 'pytorch']
+    run('train', config('calib_conv_ave'), *args, cwd=tmp_path, launcher=launcher)
+    record = result(tmp_path / 'work_dirs' / 'calib_conv_ave')
+    checkpoint = tmp_path / 'work_dirs' / 'calib_conv_ave' / record['checkpoint']
+    args = [config('calib_conv_ave'), checkpoint, '--data-root', root, '--out', 'one.json']
+    run('test', *args, cwd=tmp_path)
+    assert json.loads((tmp_path / 'one.json').read_text()) == pytest.approx(record['test'])
+
+
+@pytest.mark.parametrize(
+    ('flags', 'says'),
+    [
+        (['--data-root', 'nowhere'], ['nowhere', 'docs/datasets/ave.md']),
+        (['--calibrator', 'VGRM'], ["no calibrator 'VGRM'", "did you mean 'VGMR'", 'Identity']),
+    ],
+)
+def test_a_wrong_flag_is_answered_with_what_is_possible(flags, says, root, tmp_path):
+    flags = flags if '--data-root' in flags else ['--data-root', root, *flags]
+    done = run('train', config('base_conv_ave'), *flags, cwd=tmp_path, check=False)
+    assert all(part in done.text for part in says), done.text
+
+
+def test_a_head_of_another_size_is_refused_before_training(root, tmp_path):
+    options = [*SMALL, 'data.classes=auto']
+    done = run(
+        'train',
+        config('base_conv_ave'),
+        '--data-root',
+        root,
+        cwd=tmp_path,
+        options=options,
+        check=False,
+    )
+    assert '--cfg-options model.head.num_classes=8' in done.text
