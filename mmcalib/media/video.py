@@ -21,6 +21,7 @@ SEEK_S = 5.0  # decoding fewer pictures than this costs less than a seek to a di
 HOLD_S = 0.5  # how long the last picture stays: streams of one file rarely end together
 TIE_S = 1e-6  # a time this close before a frame means that frame
 STEP_S = 0.04  # between frames that do not say when they are shown, in a file without a rate
+NO_HEADER = ('mpeg', 'mpegts')  # FFmpeg guesses their duration, at times half of it
 
 # When a frame appears, in seconds, and how to get it: (H, W, 3) uint8 RGB. Getting costs.
 Picture = tuple[float, Callable[[], np.ndarray]]
@@ -138,9 +139,10 @@ def _declared_once(path: str, changed_ns: int) -> _Declared:
     with opened(path, 'video', 'its pictures') as (container, stream, tick_s, zero_s):
         begin_s = zero_s if stream.start_time is None else stream.start_time * tick_s
         step_s = 1 / float(stream.average_rate) if stream.average_rate else STEP_S
-        if stream.duration:
+        declares = container.format.name not in NO_HEADER
+        if declares and stream.duration:
             end_s = begin_s + stream.duration * tick_s
-        elif container.duration:
+        elif declares and container.duration:
             end_s = zero_s + container.duration / av.time_base
         else:
             times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
