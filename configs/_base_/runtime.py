@@ -18,6 +18,7 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type='StepSeed'),
+    dict(type='SyncBuffers'),
     dict(type='Interrupt'),
     dict(type='ClassCheck'),
     dict(type='MediaReport'),
