@@ -15,7 +15,7 @@ from mmcalib.samples import render
 from mmcalib.samples.ave import generate
 from mmcalib.samples.plan import Clip
 
-TRAIN, HELD_OUT = range(120), range(200, 248)
+TRAIN, HELD_OUT = range(80), range(200, 240)
 RATE_HZ, FPS = 22050, 8
 
 
