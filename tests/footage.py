@@ -1,7 +1,7 @@
 """Write small media files whose every frame and sample is known: what decoding is checked against.
 
-Frame i of a video is grey of brightness 4 * i + 8; sound is a sine of 440 Hz and amplitude 0.5,
-silent in its first quarter second.
+Frame i of a video is grey of brightness 4 * i + 8, up to the 60th; sound is a sine of 440 Hz and
+amplitude 0.5, silent in its first quarter second.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def write(
             sound.layout = 'mono'
         if video:
             for number, at in enumerate(pts or range(round(seconds * FPS))):
-                grey = np.full((size[1], size[0], 3), 4 * number + 8, np.uint8)
+                grey = np.full((size[1], size[0], 3), min(4 * number + 8, 248), np.uint8)
                 picture = av.VideoFrame.from_ndarray(grey, format='rgb24')
                 picture.pts, picture.time_base = at, Fraction(1, FPS)
                 packets += pictures.encode(picture)

@@ -145,8 +145,10 @@ def _declared_once(path: str, changed_ns: int) -> _Declared:
         elif declares and container.duration:
             end_s = zero_s + container.duration / av.time_base
         else:
-            times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
-            end_s = max(times, default=0) * tick_s + step_s
+            end_s = begin_s
+            for packet in container.demux(stream):
+                # MPEG stamps only some packets; the last one is the end of the stream.
+                end_s = end_s + step_s if packet.pts is None else max(end_s, packet.pts * tick_s)
         return _Declared(begin_s - zero_s, end_s - zero_s, step_s)
 
 
