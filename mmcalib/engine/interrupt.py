@@ -85,7 +85,11 @@ class Interrupt(Hook):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # a data worker that was forked; its owner decides
+            # A child that was forked: its owner decides about Ctrl-C, but may end it by SIGTERM.
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
         self._received = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.write(2, _NOTICE)  # logging may hold a lock at this moment

@@ -107,7 +107,7 @@ class Diary(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         rate = runner.optim_wrapper.get_lr()['lr'][0]
         loss = outputs['loss'].item().hex()
-        self._write(runner, 'step', runner.iter, loss, rate, data_batch['id'])
+        self._write(runner, 'step', runner.iter, loss, rate, data_batch['id'], batch_idx)
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self._write(runner, 'looked', runner.iter, data_batch['id'])

@@ -120,7 +120,7 @@ def test_a_kill_in_any_step_of_saving_loses_nothing(tmp_path, monkeypatch, same,
 
 
 def test_what_a_kill_left_half_written_is_cleared(tmp_path):
-    for name in ('.epoch_1.pth.tmp', '.last_checkpoint.tmp'):
+    for name in ('.epoch_9.pth.tmp', '.last_checkpoint.tmp'):
         (tmp_path / name).write_bytes(b'half')
     (tmp_path / 'notes.tmp').write_text('mine')
     train(small(tmp_path))

@@ -11,6 +11,7 @@ from engine_project import config, diary
 from mmcalib.engine.runner import Runner
 
 LENGTH = 9
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')

@@ -105,6 +105,17 @@ def test_handlers_are_given_back(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_forked_child_leaves_ctrl_c_to_its_owner_and_obeys_sigterm(monkeypatch):
+    hook, sent = Interrupt(), []
+    hook._process = -1
+    monkeypatch.setattr(os, 'kill', lambda pid, number: sent.append((pid, number)))
+    hook._receive(signal.SIGINT, None)
+    assert (hook._received, sent) == (0, [])
+    hook._receive(signal.SIGTERM, None)
+    assert (hook._received, sent) == (0, [(os.getpid(), signal.SIGTERM)])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_an_interval_below_one_is_refused():
     with pytest.raises(ValueError, match=r'interval=0.*at least 1'):
         Interrupt(0)
