@@ -54,5 +54,7 @@ class LogSpectrogram:
         power = spectrogram(tiled, self.rate_hz, nperseg=self.nperseg, noverlap=self.noverlap)[2]
         log = np.log(power + np.float32(self.eps), dtype=np.float32)
         if self.standardise:
-            log = (log - log.mean()) / (log.std() + np.float32(STD_EPS))
+            # In 64 bits: rounding would give a silent clip a deviation.
+            mean, std = log.mean(dtype=np.float64), log.std(dtype=np.float64)
+            log = (log - np.float32(mean)) / np.float32(std + STD_EPS)
         return log[np.newaxis]
