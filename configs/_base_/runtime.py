@@ -13,7 +13,11 @@ param_scheduler = dict(type='StepLR', step_size=10, gamma=0.1)
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=10),
     checkpoint=dict(
-        type='AtomicCheckpointHook', max_keep_ckpts=1, save_best='accuracy', rule='greater'
+        type='AtomicCheckpointHook',
+        interval=1,
+        max_keep_ckpts=1,
+        save_best='accuracy',
+        rule='greater',
     ),
 )
 custom_hooks = [
