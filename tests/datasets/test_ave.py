@@ -25,7 +25,7 @@ PUBLISHED = {
 
 
 class Seen:
-    """Leaves frames as they are, channels first, and a waveform too, cut or repeated to a length."""
+    """Frames as they are, channels first; a waveform cut or repeated to a length."""
 
     def __init__(self, length: int | None = None) -> None:
         self.length = length

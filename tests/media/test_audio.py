@@ -175,3 +175,13 @@ def test_loud_sound_stays_within_one(tmp_path):
 def test_a_negative_start_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r'start_s=-0\.5'):
         read_audio(tmp_path / 'any.wav', 16_000, -0.5, 1.0)
+
+
+@pytest.mark.parametrize('lands_at_s', [3.5, 99.0])
+def test_a_seek_that_lands_too_late_is_made_up_for(tmp_path, monkeypatch, lands_at_s):
+    path = write(tmp_path / 'clip.mp4', 4.0, video=False)
+    expected = read_audio(path, 16_000, 3.0, 3.8)
+    seek = media.Media.seek
+    monkeypatch.setattr(media.Media, 'seek', lambda self, to_s: seek(self, lands_at_s))
+    monkeypatch.setattr(audio, 'SEEK_S', 1.0)
+    np.testing.assert_array_equal(read_audio(path, 16_000, 3.0, 3.8), expected)

@@ -179,3 +179,30 @@ def test_segment_times_lie_in_the_middle_or_anywhere_of_equal_segments():
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.1, 'segments are drawn independently'
     again = segment_times(1.0, 3.0, 4, np.random.default_rng(7))
     np.testing.assert_array_equal(drawn[7], again)
+
+
+def test_a_frame_that_was_let_pass_is_asked_for_again():
+    def pictures(times):
+        return ((now, lambda k=k: np.full((1, 1, 3), k)) for k, now in enumerate(times))
+
+    times = np.array([0.05, 1.9])
+    pause = [0.0, 0.04, 0.08, 2.0]
+    assert video._shown(pictures(pause), times, 0.06) is None, 'frame 2 appears 1.82 s early'
+    assert [int(p[0, 0, 0]) for p in video._shown(pictures(pause), times, np.inf)] == [1, 2]
+    assert video._shown(pictures([]), times, np.inf) is None
+
+
+@pytest.mark.parametrize('suffix', ['.avi', '.mpg'])
+def test_the_last_frame_is_shown_last_though_it_has_no_time_stamp(tmp_path, suffix):
+    path = write(tmp_path / f'clip{suffix}', 1.0)
+    stamps = [now for now, _ in video._opencv(path, video._declared(path), None)]
+    assert len(stamps) == 25
+    np.testing.assert_allclose(np.diff(stamps), 0.04, atol=1e-6)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason='no shared sample files on this machine')
+def test_pyav_turns_pictures_as_opencv_does(monkeypatch):
+    path = SHARED / 'clips' / 'torchcodec__nasa_13013_rotated.mp4'
+    expected = read_frames(path, [0.3])
+    monkeypatch.setattr(video, '_opencv', lambda *given: (picture for picture in ()))
+    np.testing.assert_allclose(read_frames(path, [0.3]), expected, atol=2)
