@@ -4,49 +4,51 @@ import torch
 from sweep import Case, pad, predict, run, soil
 from torch import Tensor
 
-from mmcalib.contract import Signal
-
-TOLERANCE = {'rtol': 1e-4, 'atol': 1e-5}
+from mmcalib.contract import Signal, Signals
 
 
 def check_padding(case: Case) -> None:
-    """More padding, and other padding, changes nothing."""
-    model = case.model()
-    inputs = case.mixed()
-    expected = predict(model, inputs)
-    for name in ('longer', 'zeros', 'ones'):
-        if name == 'longer':
-            other = {m: pad(s, 2) for m, s in inputs.items()}
-        else:
-            fill = torch.full((1,), float(name == 'ones'))
-            other = {m: refill(s, s.present, fill) for m, s in inputs.items()}
-        torch.testing.assert_close(
-            predict(model, other), expected, **TOLERANCE, msg=f'padding leaks: {name}'
-        )
+    """More padding, and other padding, changes nothing; in training, not even a statistic."""
+    inputs, _ = case.mixed()
+    longer = {m: pad(s, 2) for m, s in inputs.items()}
+    expected = predict(case.model(), inputs)
+    same(predict(case.model(), longer), expected, 'padding leaks: longer')
+    for value in (0.0, 1.0):
+        other = {m: refill(s, s.present, value) for m, s in inputs.items()}
+        same(predict(case.model(), other), expected, f'padding leaks: {value}')
+        same(train(case, other), train(case, inputs), f'padding leaks in training: {value}')
 
 
 def check_absence(case: Case) -> None:
-    """What an absent modality holds changes nothing."""
+    """What an absent modality holds changes nothing; in training, not even a statistic."""
+    inputs, _ = case.mixed()
+    expected = predict(case.model(), inputs)
+    for value in (0.0, 1e3):
+        other = {m: refill(s, ~s.present, value) for m, s in inputs.items()}
+        same(predict(case.model(), other), expected, f'absence leaks: {value}')
+        same(train(case, other), train(case, inputs), f'absence leaks in training: {value}')
+
+
+def train(case: Case, inputs: Signals) -> Tensor:
+    """The prediction of a fresh model in training, always with the same random state."""
     model = case.model()
-    inputs = case.mixed()
-    expected = predict(model, inputs)
-    for value in (0.0, 1.0, 1e3):
-        other = {m: refill(s, ~s.present, torch.tensor([value])) for m, s in inputs.items()}
-        torch.testing.assert_close(
-            predict(model, other), expected, **TOLERANCE, msg=f'absence leaks: {value}'
-        )
+    torch.manual_seed(0)
+    return model(inputs).detach()
 
 
-def refill(signal: Signal, rows: Tensor, fill: Tensor) -> Signal:
-    """`fill` instead of the garbage of some samples (B,)."""
+def same(one: Tensor, other: Tensor, message: str) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5, msg=message)
+
+
+def refill(signal: Signal, rows: Tensor, value: float) -> Signal:
+    """`value` instead of the garbage of some samples (B,)."""
     chosen = rows.reshape(-1, *[1] * (signal.x.ndim - 1))
-    return Signal(torch.where(chosen, soil(signal, fill).x, signal.x), signal.mask)
+    return Signal(torch.where(chosen, soil(signal, torch.tensor([value])).x, signal.x), signal.mask)
 
 
 def check_labels(case: Case) -> None:
     """Signals do not depend on labels; in evaluation, neither on whether there are any."""
-    inputs = case.mixed()
-    target = case.target(2 ** len(case.shapes))
+    inputs, target = case.mixed()
     for training in (True, False):
         seen = []
         for given in (target, target.flip(0), None)[: 2 if training else 3]:
@@ -55,32 +57,29 @@ def check_labels(case: Case) -> None:
             seen.append(run(model, inputs, given).calibration.signals)
         for other in seen[1:]:
             for m, signal in other.items():
-                same = torch.equal(signal.clean(), seen[0][m].clean())
-                assert same and torch.equal(signal.mask, seen[0][m].mask), f'labels reach {m}'
+                unmoved = torch.equal(signal.clean(), seen[0][m].clean())
+                assert unmoved and torch.equal(signal.mask, seen[0][m].mask), f'labels reach {m}'
 
 
 @torch.no_grad()
 def check_samples(case: Case) -> None:
     """In evaluation, a sample's prediction and loss do not depend on its neighbours."""
     model = case.model().eval()
-    inputs = case.mixed()
-    target = case.target(2 ** len(case.shapes))
+    inputs, target = case.mixed()
     together = model(inputs)
     losses = model.head.loss(together, target)
     for row in range(len(target)):
         alone = {m: Signal(s.x[[row]], s.mask[[row]]) for m, s in inputs.items()}
         prediction = model(alone)
         loss = model.head.loss(prediction, target[[row]])
-        for name, one, all_of_it in (('prediction', prediction, together), ('loss', loss, losses)):
-            torch.testing.assert_close(
-                one[0], all_of_it[row], **TOLERANCE, msg=f'{name} of sample {row} sees others'
-            )
+        same(prediction[0], together[row], f'prediction of sample {row} sees others')
+        same(loss[0], losses[row], f'loss of sample {row} sees others')
 
 
 def check_state_dict(case: Case) -> None:
     """A model that loads the state of another predicts and trains like it."""
     first, second = case.model(seed=1), case.model(seed=2)
-    inputs, target = case.mixed(), case.target(2 ** len(case.shapes))
+    inputs, target = case.mixed()
     first(inputs, target, mode='loss')  # moves the buffers
     second.load_state_dict(first.state_dict())
     losses = []
@@ -88,13 +87,13 @@ def check_state_dict(case: Case) -> None:
         torch.manual_seed(0)
         losses.append({k: v.item() for k, v in model(inputs, target, mode='loss').items()})
     assert losses[0] == losses[1], 'the state dict does not hold all that training needs'
-    same = torch.equal(predict(first, inputs), predict(second, inputs))
-    assert same, 'the state dict does not hold all that prediction needs'
+    predictions = [predict(model, inputs) for model in (first, second)]
+    assert torch.equal(*predictions), 'the state dict does not hold all that prediction needs'
 
 
 def check_determinism(case: Case) -> None:
     """In evaluation, a model predicts the same whatever the random state."""
-    model, inputs = case.model(), case.mixed()
+    model, (inputs, _) = case.model(), case.mixed()
     predictions = []
     for seed in (0, 1):
         torch.manual_seed(seed)

@@ -70,14 +70,15 @@ class Case:
         return {
             'all present': torch.ones(count, 3, dtype=torch.bool),
             'one sample': torch.ones(count, 1, dtype=torch.bool),
-            'every subset': torch.tensor(subsets).T,
+            'every subset': torch.tensor(subsets * 2).T,  # twice, with other lengths
             'each once': torch.arange(count).unsqueeze(1) == torch.arange(3),
             **whole,
         }
 
-    def mixed(self) -> Signals:
-        """The batch whose samples have every subset of modalities."""
-        return self.batch(self.patterns()['every subset'])
+    def mixed(self) -> tuple[Signals, Tensor]:
+        """The batch whose samples have every subset of modalities, and its target."""
+        presence = self.patterns()['every subset']
+        return self.batch(presence), self.target(presence.shape[1])
 
 
 def classes(batch: int) -> Tensor:

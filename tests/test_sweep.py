@@ -39,6 +39,7 @@ BROKEN = {
     'padding': {
         'longer': [{'fuser': broken.PadsIntoTheMean}],
         'padding leaks': [{'encoder': broken.BlurredEncoder}],
+        'in training': [{'encoder': broken.NormsPadding}],
     },
     'absence': {'absence leaks': [{'fuser': broken.SeesTheAbsent}]},
     'labels': {'labels reach': [{'calibrator': broken.LabelsTheSignals}]},
