@@ -23,6 +23,9 @@ TIE_S = 1e-6  # a time this close before a frame means that frame
 STEP_S = 0.04  # between frames that do not say when they are shown, in a file without a rate
 NO_HEADER = ('mpeg', 'mpegts')  # FFmpeg guesses their duration, at times half of it
 
+SILENT = 0  # OpenCV's LOG_LEVEL_SILENT; OpenCV 5 has moved the function
+set_log_level = cv2.setLogLevel if hasattr(cv2, 'setLogLevel') else cv2.utils.logging.setLogLevel
+
 # When a frame appears, in seconds, and how to get it: (H, W, 3) uint8 RGB. Getting costs.
 Picture = tuple[float, Callable[[], np.ndarray]]
 
@@ -154,10 +157,10 @@ def _declared_once(path: str, changed_ns: int) -> _Declared:
 
 def _opencv(path: str | Path, declared: _Declared, from_s: float | None) -> Iterator[Picture]:
     """The pictures from the keyframe before `from_s` on, or all."""
-    loud = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    loud = set_log_level(SILENT)
     # One thread: loader workers run side by side, and more threads slow short clips down.
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    cv2.utils.logging.setLogLevel(loud)
+    set_log_level(loud)
 
     def get() -> np.ndarray:
         return cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
