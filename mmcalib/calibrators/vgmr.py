@@ -60,7 +60,8 @@ class VGMR(Calibrator):
     exactly 1 (all of Eq. 11 starts at zero); `loss_value` is the smooth L1 distance of the value,
     and of the mean channel value, to sigmoid((Delta - mean) / std), where Delta is the rise of the
     sample's task loss when the modality of the refined, detached signals is declared missing, and
-    mean and std are running over batches and modalities; Delta is signed, as in the formula;
+    mean and std are running over batches and modalities; Delta is signed, as in the formula, and
+    measured with the rest of the model in training mode, dropout included;
     `loss_gate` keeps the standard deviation of values over the batch above 0.05 and the gate
     near 1 (weight 0.01).
 
@@ -193,9 +194,11 @@ class VGMR(Calibrator):
     def value_targets(self, refined: Signals, supervision: Supervision) -> dict[str, Tensor]:
         """Per modality (B,): the squashed rise of the task loss when it is removed."""
         given = {m: Signal(signal.x.detach(), signal.mask) for m, signal in refined.items()}
-        whole = supervision.task_loss(given).float()
+        whole = supervision.task_loss(given)
         rise = {
-            m: supervision.task_loss({**given, m: given[m].missing()}).float() - whole
+            m: (supervision.task_loss({**given, m: given[m].missing()}) - whole).to(
+                self.contribution_mean.dtype
+            )
             for m in self.modalities
         }
         seen = torch.cat([rise[m][given[m].present] for m in self.modalities])
