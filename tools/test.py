@@ -32,7 +32,7 @@ def parse() -> argparse.Namespace:
         default='metrics',
         help='write metrics as .json, or every prediction as .pkl',
     )
-    parser.add_argument('--amp', action='store_true', help='mixed precision (bf16)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, help='key=value, dotted keys'
     )
