@@ -38,9 +38,10 @@ class MultimodalModel(BaseModel):
         super().__init__(data_preprocessor)
         self.encoders = nn.ModuleDict({m: ENCODERS.build(cfg) for m, cfg in encoders.items()})
         dims = {m: encoder.out_dim for m, encoder in self.encoders.items()}
-        self.calibrator = CALIBRATORS.build(calibrator, dims=dims)
         self.fuser = FUSERS.build(fuser, dims=dims)
         self.head = HEADS.build(head, in_dim=self.fuser.out_dim)
+        # Last, so that with one seed all else begins with the same weights under any calibrator.
+        self.calibrator = CALIBRATORS.build(calibrator, dims=dims)
 
     def init_weights(self) -> None:
         """Let encoders read their checkpoints; mmengine calls this before training, not to test."""

@@ -219,3 +219,19 @@ def test_the_stages_have_public_names():
     names = dict(model(type=AddOne).named_children())
     assert {'encoders', 'calibrator', 'fuser', 'head'} <= names.keys()
     assert list(names['encoders']) == ['video', 'audio']
+
+
+def test_with_one_seed_all_but_the_calibrator_begins_alike():
+    def state(calibrator):
+        torch.manual_seed(0)
+        model = MultimodalModel(
+            encoders={m: {'type': 'ResNet', 'in_channels': 1} for m in ('audio', 'video')},
+            fuser={'type': 'TokenTransformer', 'width': 8, 'depth': 1, 'heads': 2},
+            head={'type': 'Classify', 'num_classes': 3},
+            calibrator={'type': calibrator},
+        )
+        return model.state_dict()
+
+    base, calibrated = state('Identity'), state('VGMR')
+    assert base.keys() < calibrated.keys()
+    assert all(torch.equal(base[name], calibrated[name]) for name in base)
