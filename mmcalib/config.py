@@ -8,10 +8,14 @@ from typing import Any
 from mmengine.config import Config
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-SAMPLE_NOTICE = """
-{root} does not exist, so this run uses SAMPLE DATA: small synthetic clips in the format of the real
-data set, generated once into {sample} and seen with a short schedule. Its numbers say nothing about
-the real data set. For that, read {page} and pass --data-root DIR.
+ABSENT = """
+{asked} does not exist, so this run uses SAMPLE DATA: small synthetic clips in the format of the
+real data set, generated once into {root} and seen with a short schedule. Its numbers say
+nothing about the real data set. For that, read {page} and pass --data-root DIR.
+"""
+GENERATED = """
+{root} holds SAMPLE DATA: small synthetic clips in the format of the real data set. Numbers on it
+say nothing about the real data set. For that, read {page} and pass --data-root DIR.
 """
 
 
@@ -25,8 +29,9 @@ def load(
     """Read a config and apply, in this order: the sample overlay, the flags, the options.
 
     The sample overlay applies when the config has one and nobody named a data root and the
-    config's own does not exist; `cfg.sample_data` then is True. `cfg.work_dir` names the config and
-    whatever was changed by flags, as `work_dirs/base_conv_ave-VGMR-seed3-sample`.
+    config's own does not exist. `cfg.sample_data` is True then, and whenever the data root holds a
+    generated sample. `cfg.work_dir` names the config and whatever was changed by flags, as
+    `work_dirs/base_conv_ave-VGMR-seed3-sample`.
 
     Args:
         path: of a config file.
@@ -38,15 +43,13 @@ def load(
     cfg = Config.fromfile(path, lazy_import=False)
     options = dict(options or {})
     name = Path(path).stem
+    notice, asked = GENERATED, cfg.get('data', {}).get('root')
     if root is not None:
         _shared(cfg, '--data-root')['root'] = root
     elif use_sample(cfg, options):
-        cfg.sample.notice = SAMPLE_NOTICE.format(
-            root=cfg.data.root, sample=cfg.sample.root, page=cfg.sample.page
-        )
+        notice = ABSENT
         cfg.merge_from_dict(cfg.sample.overlay)
         cfg.data.root = cfg.sample.root
-        cfg.sample_data = True
     if calibrator is not None:
         cfg.model.calibrator = dict(type=calibrator)
         name += f'-{calibrator}'
@@ -57,6 +60,10 @@ def load(
         if key == 'data' or key.startswith('data.'):
             _shared(cfg, key)
     cfg.merge_from_dict(options)
+    if 'data' in cfg and 'sample' in cfg:
+        here = import_module(cfg.sample.module).is_sample(cfg.data.root)
+        cfg.sample_data = here or notice is ABSENT
+        cfg.sample.notice = notice.format(asked=asked, root=cfg.data.root, page=cfg.sample.page)
     if cfg.setdefault('sample_data', False):
         name += '-sample'
     cfg.experiment_name = name
@@ -74,9 +81,10 @@ def use_sample(cfg: Config, options: Mapping[str, Any]) -> bool:
 
 
 def prepare_sample(cfg: Config) -> None:
-    """Say that this is sample data, and generate it unless it is there."""
+    """Say that this is sample data, and generate it where that is up to us."""
     print(cfg.sample.notice, flush=True)
-    import_module(cfg.sample.module).generate(cfg.sample.root, **cfg.sample.get('args', {}))
+    if cfg.sample.root in {cfg[loader].dataset.root for loader in LOADERS if cfg.get(loader)}:
+        import_module(cfg.sample.module).generate(cfg.sample.root, **cfg.sample.get('args', {}))
 
 
 def share(cfg: Config) -> None:

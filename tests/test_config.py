@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mmcalib import config
+from mmcalib.samples.ave import generate
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 PAIRS = sorted(p.name[len('base_') :] for p in CONFIGS.glob('base_*.py'))
@@ -15,7 +16,12 @@ randomness = dict(seed=0)
 train_dataloader = dict(dataset=dict(split='train'))
 val_dataloader = dict(dataset=dict(split='val', frames=4))
 test_dataloader = None
-sample = dict(module='m', root='{sample}', page='docs/p.md', overlay=dict(data=dict(frames=2)))
+sample = dict(
+    module='mmcalib.samples.ave',
+    root='{sample}',
+    page='docs/p.md',
+    overlay=dict(data=dict(frames=2)),
+)
 """
 
 
@@ -70,6 +76,16 @@ def test_the_sample_applies_only_when_nobody_named_data_that_exists(file, tmp_pa
     assert frames(options={'data.frames': 7}) == 7
     (tmp_path / 'data').mkdir()
     assert frames() == 1
+
+
+def test_a_generated_data_root_is_called_sample_data_wherever_it_lies(file, tmp_path):
+    root = generate(tmp_path / 'elsewhere', train=8, val=8, test=8, processes=1)
+    cfg = config.load(str(file), root=str(root))
+    assert cfg.sample_data
+    assert f'{root} holds SAMPLE DATA' in cfg.sample.notice
+    assert cfg.train_dataloader.dataset.frames == 1  # the overlay is for the fallback
+    (root / 'sample.json').unlink()
+    assert not config.load(str(file), root=str(root)).sample_data
 
 
 def test_flags_are_visible_in_the_work_dir(file):

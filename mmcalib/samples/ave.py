@@ -1,6 +1,6 @@
 """A stand-in for AVE: drawn and synthesised clips in AVE's official layout, some of them damaged.
 
-python -m mmcalib.samples.ave data/AVE
+python -m mmcalib.samples.ave data/sample_ave
 """
 
 import argparse
