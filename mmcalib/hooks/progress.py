@@ -1,7 +1,6 @@
 """Progress: a bar per epoch, for people who watch."""
 
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,74 +27,36 @@ class Progress(Hook):
         self._bar: tqdm | None = None
         self._open = ExitStack()
 
-    def before_train_epoch(self, runner: Any) -> None:
-        """Begin at the first step that is still to do."""
-        total = len(runner.train_dataloader)
-        seen = runner.iter - runner.epoch * total
-        name = f'train {runner.epoch + 1}/{runner.max_epochs}'
+    def _before_epoch(self, runner: Any, mode: str = 'train') -> None:
+        name, total, seen = mode, len(getattr(runner, f'{mode}_dataloader')), 0
+        if mode == 'train':
+            name = f'train {runner.epoch + 1}/{runner.max_epochs}'
+            seen = runner.iter - runner.epoch * total  # a resume begins at the first step to do
         self._begin(runner, name, total, seen if 0 < seen < total else 0)
 
-    def before_val_epoch(self, runner: Any) -> None:
-        """Begin."""
-        self._begin(runner, 'val', len(runner.val_dataloader))
-
-    def before_test_epoch(self, runner: Any) -> None:
-        """Begin."""
-        self._begin(runner, 'test', len(runner.test_dataloader))
-
-    def after_train_iter(
+    def _after_iter(
         self,
         runner: Any,
         batch_idx: int,
         data_batch: dict[str, Any] | None = None,
-        outputs: dict[str, Any] | None = None,
+        outputs: Any = None,
+        mode: str = 'train',
     ) -> None:
-        """Advance, and show the loss of the step."""
-        if self._bar is not None:
-            if outputs and 'loss' in outputs:
-                loss = torch.as_tensor(outputs['loss']).item()
-                self._bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
-            self._bar.update()
+        if self._bar is None:
+            return
+        if mode == 'train' and outputs and 'loss' in outputs:
+            loss = torch.as_tensor(outputs['loss']).item()
+            self._bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
+        self._bar.update()
 
-    def after_val_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: dict[str, Any] | None = None,
-        outputs: Sequence[Any] | None = None,
-    ) -> None:
-        """Advance."""
-        if self._bar is not None:
-            self._bar.update()
-
-    def after_test_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: dict[str, Any] | None = None,
-        outputs: Sequence[Any] | None = None,
-    ) -> None:
-        """Advance."""
-        if self._bar is not None:
-            self._bar.update()
-
-    def after_train_epoch(self, runner: Any) -> None:
-        """End."""
-        self._end()
-
-    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        """End."""
-        self._end()
-
-    def after_test_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        """End."""
+    def _after_epoch(self, runner: Any, mode: str = 'train') -> None:
         self._end()
 
     def after_run(self, runner: Any) -> None:
         """End, also when an interrupt came in the middle of an epoch."""
         self._end()
 
-    def _begin(self, runner: Any, name: str, total: int, seen: int = 0) -> None:
+    def _begin(self, runner: Any, name: str, total: int, seen: int) -> None:
         self._end()
         if runner.rank == 0 and sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=seen, desc=name, leave=False, dynamic_ncols=True)
