@@ -5,8 +5,10 @@ in its checkpoints stops resume, load_from and test. torch 2.4, 2.5 and every do
 whatever a file holds. Here both kinds of path, local and http(s), load weights only.
 """
 
+import codecs
 import copyreg
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ torch.serialization.add_safe_globals(
         HistoryBuffer,
         np.ndarray,
         np.dtype,
+        codecs.encode,  # of bytes; newer torch allows it by itself
         _multiarray.multiarray._reconstruct,
         _multiarray.multiarray.scalar,
         *_DTYPES,
@@ -81,7 +84,8 @@ def _refusal(path: str | Path, error: Exception) -> pickle.UnpicklingError:
     try:
         found = ', '.join(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(Path(path))))
     except Exception:  # torch 2.4 cannot list them, no torch can for its old format or a link
-        found = str(error).partition('\n')[0]
+        named = re.search(r'GLOBAL (\S+)', str(error))
+        found = named[1] if named else str(error).partition('\n')[0]
     return pickle.UnpicklingError(
         f'{path} is not loaded, because loading it could run code: it holds {found or error}. '
         'A checkpoint may hold tensors, numbers, text, lists, dicts and the log history of '
