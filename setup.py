@@ -35,5 +35,5 @@ setup(
         'tqdm>=4.66',
         'setuptools',  # mmengine's environment report imports distutils
     ],
-    extras_require={'test': TEST, 'dev': [*TEST, 'ruff>=0.6', 'mypy>=1.11']},
+    extras_require={'test': TEST, 'dev': [*TEST, 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5']},
 )
