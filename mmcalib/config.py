@@ -63,7 +63,8 @@ def load(
     if 'data' in cfg and 'sample' in cfg:
         here = import_module(cfg.sample.module).is_sample(cfg.data.root)
         cfg.sample_data = here or notice is ABSENT
-        cfg.sample.notice = notice.format(asked=asked, root=cfg.data.root, page=cfg.sample.page)
+        if cfg.sample_data:
+            cfg.sample.notice = notice.format(asked=asked, root=cfg.data.root, page=cfg.sample.page)
     if cfg.setdefault('sample_data', False):
         name += '-sample'
     cfg.experiment_name = name

@@ -60,7 +60,8 @@ def opened(path: str | Path, kind: str, asked: str) -> Iterator[Media]:
         # Absolute, since a relative 'a:b.mp4' would name a protocol.
         with av.open(str(Path(path).absolute()), metadata_errors='ignore') as container:
             for stream in container.streams:
-                cover = int(getattr(stream, 'disposition', 0)) & ATTACHED_PICTURE
+                flags = getattr(stream, 'disposition', None)  # not in PyAV 12
+                cover = flags is not None and flags.value & ATTACHED_PICTURE
                 if stream.type == kind and not cover:
                     tick_s = float(stream.time_base or 0)
                     yield Media(
