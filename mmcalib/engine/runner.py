@@ -1,5 +1,6 @@
 """Runner: mmengine's Runner, mended for current PyTorch."""
 
+import atexit
 import signal
 import sys
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class Runner(mmengine.runner.Runner):
                 )
             seconds = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
             torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds))
+            atexit.register(_leave)
         super().setup_env(env_cfg)
         # mmengine names a run, its log and its state by the second in which it starts.
         second, others = self._timestamp, count(2)
@@ -135,6 +137,12 @@ class Runner(mmengine.runner.Runner):
             del sys.modules['torchvision']
             if torchvision:
                 sys.modules['torchvision'] = torchvision
+
+
+def _leave() -> None:
+    """Join gloo's threads: one that is still alive at the end of the process aborts it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _build_dataset(cfg: dict[str, Any]) -> Dataset:
