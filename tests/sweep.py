@@ -140,9 +140,18 @@ def each_component() -> list[Case]:
 
 
 def each_combination() -> list[Case]:
-    """Every calibrator x fuser x head, bimodal and trimodal."""
-    stages = product((2, 3), names(CALIBRATORS), names(FUSERS), names(HEADS))
-    return [case(*chosen) for chosen in stages]
+    """Every pair of calibrator, fuser and head, bimodal and trimodal; a plain one is the third.
+
+    Stages meet in pairs: a calibrator's signals meet the fuser, and its task loss the fuser and the
+    head; the fuser's vector meets the head.
+    """
+    calibrators, fusers, heads = names(CALIBRATORS), names(FUSERS), names(HEADS)
+    chosen = {
+        *product(calibrators, fusers, ['Classify']),
+        *product(calibrators, ['Concat'], heads),
+        *product(['Identity'], fusers, heads),
+    }
+    return [case(modalities, *stages) for stages in sorted(chosen) for modalities in (2, 3)]
 
 
 def names(registry: Any) -> list[str]:
