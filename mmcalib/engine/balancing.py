@@ -94,9 +94,7 @@ class Balancing(Hook):
     def before_train(self, runner: Any) -> None:
         """Attach to the optimiser."""
         model, optimizer = unwrap(runner.model), runner.optim_wrapper.optimizer
-        self._handles.append(
-            optimizer.register_step_pre_hook(lambda *_: self._before_step(model))
-        )
+        self._handles.append(optimizer.register_step_pre_hook(lambda *_: self._before_step(model)))
 
     def after_run(self, runner: Any) -> None:
         """Leave the model as it was."""

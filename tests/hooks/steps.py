@@ -14,7 +14,7 @@ DIMS = {'audio': 3, 'visual': 4, 'text': 2}
 
 
 def model(modalities: int = 2, **stages: Any) -> MultimodalModel:
-    """Recurrent-free and dropout-free: one linear layer per encoder, concatenation, three classes."""
+    """Without dropout: one linear layer per encoder, concatenation, three classes."""
     torch.manual_seed(0)
     names = list(DIMS)[:modalities]
     parts = {
