@@ -19,6 +19,7 @@ SHAPES = {'audio': (4, 6), 'video': (3, 9), 'text': (1, 5)}
 # Arguments without a default, and smaller ones than the default where those are slow.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     'Classify': {'num_classes': 3},
+    'MatchedMLP': {'match_width': 4},
     'TokenTransformer': {'width': 8, 'depth': 1, 'heads': 2},
     'VGMR': {'width': 8},
 }
