@@ -19,8 +19,14 @@ SHAPES = {'audio': (4, 6), 'video': (3, 9), 'text': (1, 5)}
 # Arguments without a default, and smaller ones than the default where those are slow.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     'Classify': {'num_classes': 3},
+    'CrossAttention': {'width': 8, 'heads': 2},
+    'FiLM': {'width': 8},
+    'Localize': {'segments': 2, 'num_classes': 3},
     'MatchedMLP': {'match_width': 4},
+    'MultiLabel': {'num_classes': 3},
+    'SigmoidTanhGate': {'width': 8},
     'TokenTransformer': {'width': 8, 'depth': 1, 'heads': 2},
+    'UDML': {'width': 8},
     'VGMR': {'width': 8},
 }
 # Raw input (L, ...) of an encoder; an encoder that is not here is skipped.
@@ -29,7 +35,11 @@ RAW: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     'ResNet': ({'in_channels': 1, 'tokens': 'frame'}, (3, 1, 33, 33)),
 }
 # Targets (B, ...) of a head; without an entry, one of three classes.
-TARGETS: dict[str, Callable[[int], Tensor]] = {}
+TARGETS: dict[str, Callable[[int], Tensor]] = {
+    'Localize': lambda batch: torch.arange(2 * batch).reshape(batch, 2) % 3,
+    'MultiLabel': lambda batch: torch.arange(3 * batch).reshape(batch, 3) % 2,
+    'Regress': lambda batch: torch.arange(batch) / 4,
+}
 
 GARBAGE = torch.tensor([float('nan'), float('inf'), -float('inf'), 1e30])
 
