@@ -14,7 +14,7 @@ from mmcalib.contract import Calibration, Losses, Signals
 class Step(NamedTuple):
     """One forward pass of training, and questions that may be asked about it."""
 
-    model: nn.Module  # the MultimodalModel, unwrapped
+    model: Any  # the MultimodalModel, unwrapped
     inputs: Signals  # raw
     encoded: Signals  # before the calibrator
     signals: Signals  # after it
@@ -82,7 +82,7 @@ class Balancing(Hook):
             raise ValueError(f'{name} needs two or more modalities; there is {self.modalities}')
         self.attach(model)
 
-    def attach(self, model: nn.Module) -> None:
+    def attach(self, model: Any) -> None:
         """Tap the calibrator, the head and the whole model."""
         self.modalities = tuple(model.encoders)
         self._handles = [
@@ -136,11 +136,10 @@ class Balancing(Hook):
             other = self.predictions(model, seen[1])
             if other is not None:
                 return [{**old, 'prediction': new} for old, new in zip(output, other, strict=True)]
-        self._prediction = None
         return output
 
 
-def unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: Any) -> Any:
     """The model inside DDP or the like."""
     return model.module if is_model_wrapper(model) else model
 
