@@ -72,7 +72,7 @@ def test_mmtm_is_the_papers():
     def factors(module, given, m, row):
         squeezed = np.concatenate([mean(given, o, row) for o in DIMS])
         code = np.maximum(layer(module, 'squeeze.0', squeezed), 0)
-        assert len(code) == 3  # 12 / 4
+        assert len(code) == 6  # 2 * 12 / 4
         return 2 * expit(layer(module, f'excite.{m}', code)), 0
 
     check(away(MMTM(DIMS)), factors)
@@ -83,7 +83,7 @@ def test_film_is_the_papers():
         others = [o for o in DIMS if o != m and len(tokens(given, o, row))]
         seen = [np.maximum(layer(module, f'project.{o}.0', mean(given, o, row)), 0) for o in others]
         context = np.mean(seen, axis=0) if seen else np.zeros(5)
-        both = layer(module, f'affine.{m}', context)
+        both = layer(module, f'modulate.{m}', context)
         return 1 + both[: DIMS[m]], both[DIMS[m] :]
 
     check(away(FiLM(DIMS, width=5)), factors)
@@ -109,7 +109,7 @@ def test_only_cross_modal_gates_see_the_other_modality(kind, crosses):
     [
         (lambda: SE(DIMS, reduction=0), r'SE\(reduction=0\).*1 or more'),
         (lambda: MMTM({'audio': 3}), r"two or more.*\['audio'\]"),
-        (lambda: MMTM(DIMS, ratio=-1), r'MMTM\(ratio=-1\).*above 0'),
+        (lambda: MMTM(DIMS, ratio=-1), r'MMTM\(ratio=-1, scale=2.0\).*ratio is 1 or more'),
         (lambda: FiLM({'audio': 3}), r"two or more.*\['audio'\]"),
         (lambda: FiLM(DIMS, width=0), r'FiLM\(width=0\).*1 or more'),
     ],
