@@ -62,8 +62,8 @@ def check(module, factors):
 
 def test_se_is_the_papers():
     def factors(module, given, m, row):
-        hidden = np.maximum(layer(module, f'excite.{m}.0', mean(given, m, row)), 0)
-        return expit(layer(module, f'excite.{m}.2', hidden)), 0
+        hidden = np.maximum(layer(module, f'gates.{m}.0', mean(given, m, row)), 0)
+        return expit(layer(module, f'gates.{m}.2', hidden)), 0
 
     check(away(SE(DIMS, reduction=2)), factors)
 
