@@ -25,6 +25,7 @@ def load(
     root: str | None = None,
     calibrator: str | None = None,
     seed: int | None = None,
+    balancing: str | None = None,
 ) -> Config:
     """Read a config and apply, in this order: the sample overlay, the flags, the options.
 
@@ -39,6 +40,7 @@ def load(
         root: folder of the data set.
         calibrator: name of a calibrator, instead of the config's.
         seed: instead of `randomness.seed`.
+        balancing: name of a balancing method, added to `custom_hooks`.
     """
     cfg = Config.fromfile(path, lazy_import=False)
     options = dict(options or {})
@@ -53,6 +55,9 @@ def load(
     if calibrator is not None:
         cfg.model.calibrator = dict(type=calibrator)
         name += f'-{calibrator}'
+    if balancing is not None:
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type=balancing)]
+        name += f'-{balancing}'
     if seed is not None:
         cfg.setdefault('randomness', {})['seed'] = seed
         name += f'-seed{seed}'

@@ -105,3 +105,9 @@ def test_a_dumped_config_names_what_cannot_be_shared_any_more(file, tmp_path):
     for kwargs in ({'root': 'r'}, {'options': {'data.frames': 2}}):
         with pytest.raises(ValueError, match=r'no `data`.*train_dataloader\.dataset'):
             config.load(str(tmp_path / 'dumped.py'), **kwargs)
+
+
+def test_a_balancing_method_is_one_more_hook_and_names_the_work_dir(file):
+    cfg = config.load(str(file), calibrator='VGMR', seed=3, balancing='OGM')
+    assert cfg.custom_hooks == [dict(type='OGM')]
+    assert cfg.experiment_name.startswith('some-VGMR-OGM-seed3')

@@ -17,12 +17,13 @@ from mmcalib.engine.runner import Runner
 
 
 def parse() -> argparse.Namespace:
-    """Flags as in mmpretrain, and --data-root, --seed and --calibrator."""
+    """Flags as in mmpretrain, and --data-root, --seed, --calibrator and --balancing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument('--data-root', help='folder of the data set; without it, the config says')
     parser.add_argument('--calibrator', help="a calibrator's name, instead of the config's")
+    parser.add_argument('--balancing', help="a balancing method's name, such as OGM")
     parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
     parser.add_argument(
         '--resume',
@@ -65,7 +66,14 @@ def main() -> None:
     """Run."""
     args = parse()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = config.load(args.config, args.cfg_options, args.data_root, args.calibrator, args.seed)
+    cfg = config.load(
+        args.config,
+        args.cfg_options,
+        args.data_root,
+        args.calibrator,
+        args.seed,
+        args.balancing,
+    )
     apply(cfg, args)
     if cfg.sample_data:
         config.prepare_sample(cfg)
