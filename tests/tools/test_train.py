@@ -150,17 +150,6 @@ def test_resume_ends_as_if_never_interrupted(root, tmp_path):
     assert result(tmp_path / 'whole') == result(tmp_path / 'parts')
 
 
-def test_a_balancing_method_trains_beside_a_calibrator_and_resumes_exactly(root, tmp_path):
-    args = ['train', config('base_conv_ave'), '--data-root', root]
-    args += ['--calibrator', 'VGMR', '--balancing', 'OGM']
-    run(*args, '--work-dir', 'whole', cwd=tmp_path)
-    run(*args, '--work-dir', 'parts', cwd=tmp_path, options=[*SMALL, 'train_cfg.max_epochs=1'])
-    run(*args, '--work-dir', 'parts', '--resume', cwd=tmp_path)
-    assert result(tmp_path / 'whole') == result(tmp_path / 'parts')
-    log = next((tmp_path / 'whole').glob('*/*.log')).read_text()
-    assert 'balance_audio' in log and 'loss_value' in log
-
-
 def test_two_processes_train_and_count_every_test_sample_once(root, tmp_path):
     launcher = ['-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29617']
     args = ['--data-root', root, '--launcher', 'pytorch']
