@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from mmcalib.contract import Calibration, Calibrator, Head, Losses, Signal, Signals, Supervision
 from mmcalib.registry import CALIBRATORS, HEADS
 
-TEMPERATURE = 0.1  # of the energy score, as in the public code
+TEMPERATURE = 0.1  # of the energy score
 
 
 @CALIBRATORS.register_module()
@@ -26,7 +26,7 @@ class QMF(Calibrator):
     X~_m = w_m X_m, w_m = M exp(u_m) / (sum over o of exp(u_o)). The ranking compares each sample
     with the next one in the batch as the paper does, but by k = exp(-loss) of this step, detached,
     where the paper keeps a history per sample: relu(|k_i - k_j| - sign(k_i - k_j) (u_i - u_j)).
-    With `head`, u_m does not learn from the fused task, as in the public code. Without, for tasks
+    With `head`, u_m does not learn from the fused task, as in a public reimplementation. Without, for tasks
     that have no logits, u_m is an affine function of the modality's mean that learns from the task
     too, there is no loss per modality, and the ranking asks the rest of the model, with only m
     there and without gradients.
