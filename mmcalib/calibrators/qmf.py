@@ -26,10 +26,10 @@ class QMF(Calibrator):
     X~_m = w_m X_m, w_m = M exp(u_m) / (sum over o of exp(u_o)). The ranking compares each sample
     with the next one in the batch as the paper does, but by k = exp(-loss) of this step, detached,
     where the paper keeps a history per sample: relu(|k_i - k_j| - sign(k_i - k_j) (u_i - u_j)).
-    With `head`, u_m does not learn from the fused task, as in a public reimplementation. Without, for tasks
-    that have no logits, u_m is an affine function of the modality's mean that learns from the task
-    too, there is no loss per modality, and the ranking asks the rest of the model, with only m
-    there and without gradients.
+    With `head`, u_m does not learn from the fused task, as in a public reimplementation. Without,
+    for tasks that have no logits, u_m is an affine function of the modality's mean that learns from
+    the task too, there is no loss per modality, and the ranking asks the rest of the model, with
+    only m there and without gradients.
 
     Missing: M counts, and the sum runs over, the modalities that the sample has; one that is alone
     weighs 1. An absent modality stays absent, weighs 0 and adds to no loss.
