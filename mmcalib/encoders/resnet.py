@@ -125,32 +125,64 @@ class ResNet(Encoder):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
 
     def encode(self, raw: Signal) -> Signal:
+        self.check(raw)
+        return self.tokenise(self.features(raw.x[raw.mask]), raw.mask)
+
+    def levels(self, raw: Signal) -> list[Signal]:
+        """Raw (B', L, C, H, W) -> tokens of layer2, layer3 and layer4, as many at each level.
+
+        For 'time' the columns of layer2 are pooled by 4 and those of layer3 by 2: to the columns of
+        layer4, which begin at the same times.
+        """
+        self.check(raw)
+        maps = self.stages(raw.x[raw.mask])[1:]
+        return [self.tokenise(m, raw.mask, 2 ** (2 - k)) for k, m in enumerate(maps)]
+
+    @property
+    def level_dims(self) -> tuple[int, ...]:
+        """Widths of `levels`, shallow to deep."""
+        return self.out_dim // 4, self.out_dim // 2, self.out_dim
+
+    def check(self, raw: Signal) -> None:
+        """Refuse what is not (B, L, C, H, W)."""
         if raw.x.ndim != 5 or raw.x.shape[2] != self.in_channels:
             raise ValueError(
                 f'ResNet(in_channels={self.in_channels}) reads (B, L, {self.in_channels}, H, W), '
                 f'but was given {tuple(raw.x.shape)}'
             )
-        maps = self.features(raw.x[raw.mask])  # (N, D, H', W'), N real frames of the batch
+
+    def tokenise(self, maps: Tensor, real: Tensor, pool: int = 1) -> Signal:
+        """Maps (N, D, H', W') of the N real frames among (B, L) -> the tokens that are asked for.
+
+        `pool`: columns per token of 'time'; the last token may get fewer.
+        """
         if self.tokens == 'time':
-            columns = reduce(maps, 'n d h w -> n w d', 'mean')
-            x = columns.new_zeros(*raw.mask.shape, *columns.shape[1:])
-            x = x.index_put((raw.mask,), columns)
-            mask = raw.mask.unsqueeze(-1).expand(*x.shape[:3])
+            columns = reduce(maps, 'n d h w -> n d w', 'mean')
+            if pool > 1:
+                columns = F.avg_pool1d(columns, pool, ceil_mode=True)
+            columns = rearrange(columns, 'n d w -> n w d')
+            x = columns.new_zeros(*real.shape, *columns.shape[1:])
+            x = x.index_put((real,), columns)
+            mask = real.unsqueeze(-1).expand(*x.shape[:3])
             return Signal(rearrange(x, 'b l w d -> b (l w) d'), rearrange(mask, 'b l w -> b (l w)'))
         frames = reduce(maps, 'n d h w -> n d', 'mean')
-        x = frames.new_zeros(*raw.mask.shape, self.out_dim).index_put((raw.mask,), frames)
-        signal = Signal(x, raw.mask)
+        x = frames.new_zeros(*real.shape, frames.shape[-1]).index_put((real,), frames)
+        signal = Signal(x, real)
         if self.tokens == 'frame':
             return signal
-        return Signal(rearrange(signal.mean(), 'b d -> b 1 d'), raw.present.unsqueeze(1))
+        return Signal(rearrange(signal.mean(), 'b d -> b 1 d'), signal.present.unsqueeze(1))
 
     def features(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, out_dim, ceil(H / 32), ceil(W / 32))."""
+        return self.stages(images)[-1]
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """(N, C, H, W) -> the maps of layer1 to layer4, each half as high and wide as the last."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        x = F.max_pool2d(x, 3, 2, 1)
+        maps = [F.max_pool2d(x, 3, 2, 1)]
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-        return x
+            maps.append(stage(maps[-1]))
+        return maps[1:]
 
     def init_weights(self) -> None:
         """Read `checkpoint`, if there is one. mmengine calls this before training, not to test.

@@ -99,6 +99,32 @@ def test_padded_frames_and_absent_samples_do_not_enter_batch_statistics():
     assert nets[1].bn1.running_mean.abs().max() < 10
 
 
+@pytest.mark.parametrize(('depth', 'dims'), [(18, (128, 256, 512)), (50, (512, 1024, 2048))])
+@pytest.mark.parametrize(('tokens', 'count'), [('clip', 1), ('frame', 2), ('time', 2 * 4)])
+def test_levels_have_as_many_tokens_and_the_last_is_the_encoding(depth, dims, tokens, count):
+    net = ResNet(depth, 1, tokens=tokens).eval()
+    signal = raw(2, 2, 1, 33, 100, mask=torch.tensor([[True, True], [True, False]]))
+    with torch.no_grad():
+        levels, encoded = net.levels(signal), net(signal)
+    assert net.level_dims == dims
+    assert [tuple(level.x.shape) for level in levels] == [(2, count, dim) for dim in dims]
+    assert torch.equal(levels[-1].x, encoded.x)
+    assert all(torch.equal(level.mask, encoded.mask) for level in levels)
+
+
+def test_columns_of_shallow_levels_are_averaged_over_the_span_of_a_deep_one():
+    net = ResNet(18, 1, tokens='time').eval()
+    signal = raw(1, 1, 1, 33, 100)
+    with torch.no_grad():
+        maps = net.stages(signal.x[:, 0])[1:]
+        levels = net.levels(signal)
+    assert [m.shape[-1] for m in maps] == [13, 7, 4]
+    for m, level, pool in zip(maps, levels, (4, 2, 1), strict=True):
+        rows = m[0].mean(dim=1)
+        spans = [rows[:, at : at + pool].mean(dim=1) for at in range(0, rows.shape[1], pool)]
+        torch.testing.assert_close(level.x[0], torch.stack(spans))
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'match'),
     [
