@@ -21,6 +21,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'Classify': {'num_classes': 3},
     'CrossAttention': {'width': 8, 'heads': 2},
     'FiLM': {'width': 8},
+    'InterCAD': {'levels': 1, 'streams': 1, 'width': 8},
+    'IntraCED': {'levels': 1, 'shared': 2, 'private': 2, 'heads': 2},
     'Localize': {'segments': 2, 'num_classes': 3},
     'MatchedMLP': {'match_width': 4},
     'MultiLabel': {'num_classes': 3},
@@ -32,6 +34,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 # Raw input (L, ...) of an encoder; an encoder that is not here is skipped.
 RAW: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     'Features': ({'dim': 5}, (3, 5)),
+    'Hierarchy': (
+        {'backbone': {'type': 'ResNet', 'in_channels': 1, 'tokens': 'frame'}, 'width': 8},
+        (3, 1, 33, 33),
+    ),
     'ResNet': ({'in_channels': 1, 'tokens': 'frame'}, (3, 1, 33, 33)),
     'TemporalConv': ({'in_dim': 5, 'width': 4}, (4, 5)),
 }
