@@ -38,6 +38,7 @@ RAW: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
         {'backbone': {'type': 'ResNet', 'in_channels': 1, 'tokens': 'frame'}, 'width': 8},
         (3, 1, 33, 33),
     ),
+    'Recurrent': ({'in_dim': 5, 'width': 4}, (4, 5)),
     'ResNet': ({'in_channels': 1, 'tokens': 'frame'}, (3, 1, 33, 33)),
     'TemporalConv': ({'in_dim': 5, 'width': 4}, (4, 5)),
 }
