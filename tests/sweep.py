@@ -41,6 +41,7 @@ RAW: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     'Recurrent': ({'in_dim': 5, 'width': 4}, (4, 5)),
     'ResNet': ({'in_channels': 1, 'tokens': 'frame'}, (3, 1, 33, 33)),
     'TemporalConv': ({'in_dim': 5, 'width': 4}, (4, 5)),
+    'Transformer': ({'in_dim': 5, 'width': 4, 'depth': 1, 'heads': 2}, (4, 5)),
 }
 # Targets (B, ...) of a head; without an entry, one of three classes.
 TARGETS: dict[str, Callable[[int], Tensor]] = {
