@@ -183,8 +183,7 @@ class IntraCED(Calibrator):
             shared = self.basis.weight
             private = {}
             for m, free in self.private.items():
-                outside = free - shared @ (shared.mT @ free)
-                private[m] = torch.linalg.qr(outside - shared @ (shared.mT @ outside)).Q
+                private[m] = torch.linalg.qr(free - shared @ (shared.mT @ free)).Q
         return Bases(shared, private)
 
     def unfold(self, signal: Signal) -> Signal:

@@ -93,9 +93,7 @@ class InterCAD(Fuser):
         omega = self.weigh(summaries)  # (B, K)
         shared = (summaries.shared * omega[:, None, :, None]).sum(2)  # (B, M, width)
         private = (summaries.private * omega[:, None, :, None]).sum(2)
-        vector = torch.cat(
-            [self.join(shared, summaries.present), self.gate(private, summaries.present)], dim=-1
-        )
+        vector = torch.cat([self.join(shared, summaries.present), self.gate(private)], dim=-1)
         losses: Losses = {}
         if self.training:
             losses = {'loss_inter': self.weight * redundancy(summaries, omega)}
@@ -147,11 +145,11 @@ class InterCAD(Fuser):
         scores = (scores / math.sqrt(self.width)).masked_fill(~present & some, -math.inf)
         return (scores.softmax(-1).unsqueeze(-1) * self.value(shared)).sum(1) * some
 
-    def gate(self, private: Tensor, present: Tensor) -> Tensor:
-        """u_pr: p- (B, M, width) -> (B, width)."""
+    def gate(self, private: Tensor) -> Tensor:
+        """u_pr: p- (B, M, width), zero where absent -> (B, width)."""
         parts = zip(self.modalities, private.unbind(1), strict=True)
         eta = torch.stack([self.confidence[m](p).sigmoid() for m, p in parts], dim=1)
-        return (eta * private * present.unsqueeze(-1)).sum(1)
+        return (eta * private).sum(1)
 
 
 def summary(dim: int, width: int) -> nn.Sequential:
