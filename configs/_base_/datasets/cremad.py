@@ -1,0 +1,40 @@
+# CREMA-D: a spoken sentence and its speaker, one of 6 emotions. Sound as in OGM-GE: 3 s at
+# 22050 Hz, 257 frequencies, not standardised.
+num_classes = 6
+data = dict(  # shared by the three loaders
+    type='CREMAD',
+    root='data/CREMA-D',
+    frames=1,
+    rate_hz=22050,
+    audio=[dict(type='LogSpectrogram', rate_hz=22050, length_s=3.0, standardise=False)],
+)
+evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
+loader = dict(
+    batch_size=64, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
+)
+train_dataloader = dict(
+    **loader,
+    sampler=dict(type='EpochSampler'),
+    dataset=dict(
+        split='train',
+        visual=[
+            dict(type='RandomResizedCrop', size=224),
+            dict(type='RandomFlip'),
+            dict(type='Normalize'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    **loader,
+    sampler=dict(type='EpochSampler', shuffle=False),
+    dataset=dict(split='val', visual=evaluate),
+)
+test_dataloader = dict(
+    **loader,
+    sampler=dict(type='EpochSampler', shuffle=False),
+    dataset=dict(split='test', visual=evaluate),
+)
+val_evaluator = dict(type='Classification')
+test_evaluator = dict(type='Classification', table=True)
+auto_scale_lr = dict(base_batch_size=64)
+del loader, evaluate

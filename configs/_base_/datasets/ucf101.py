@@ -1,0 +1,39 @@
+# UCF101, split 1: three frames and their optical flow (u, v as bytes, 0.5 is no motion), one of 101
+# actions.
+num_classes = 101
+data = dict(  # shared by the three loaders
+    type='UCF101',
+    root='data/UCF101',
+    frames=3,
+    flow=[dict(type='Resize', size=224), dict(type='Normalize', mean=[0.5, 0.5], std=[0.5, 0.5])],
+)
+evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
+loader = dict(
+    batch_size=64, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
+)
+train_dataloader = dict(
+    **loader,
+    sampler=dict(type='EpochSampler'),
+    dataset=dict(
+        split='train',
+        rgb=[
+            dict(type='RandomResizedCrop', size=224),
+            dict(type='RandomFlip'),
+            dict(type='Normalize'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    **loader,
+    sampler=dict(type='EpochSampler', shuffle=False),
+    dataset=dict(split='val', rgb=evaluate),
+)
+test_dataloader = dict(
+    **loader,
+    sampler=dict(type='EpochSampler', shuffle=False),
+    dataset=dict(split='test', rgb=evaluate),
+)
+val_evaluator = dict(type='Classification')
+test_evaluator = dict(type='Classification', table=True)
+auto_scale_lr = dict(base_batch_size=64)
+del loader, evaluate

@@ -1,0 +1,13 @@
+# CLCR on CREMA-D: two ResNet-18 of three levels.
+#     python tools/train.py configs/clcr_cremad.py
+_base_ = ['_base_/schedule_clcr.py', '_base_/datasets/cremad.py', '_base_/fusion/clcr.py']
+
+model = dict(
+    encoders=dict(
+        audio=dict(
+            type='Hierarchy', backbone=dict(type='ResNet', depth=18, in_channels=1, tokens='time')
+        ),
+        visual=dict(type='Hierarchy', backbone=dict(type='ResNet', depth=18, tokens='frame')),
+    ),
+    head=dict(type='Classify', num_classes=_base_.num_classes),
+)
