@@ -57,7 +57,7 @@ def patterns(modalities):
 
 
 @CASES
-def test_padding_stays_inside_its_level_and_changes_nothing(modalities):
+def test_padding_stays_behind_and_changes_nothing(modalities):
     presence = patterns(modalities)[0]
     expected = predict(stack(modalities), batch(modalities, presence))
     longer = predict(stack(modalities), batch(modalities, presence, extra=3))
@@ -65,7 +65,7 @@ def test_padding_stays_inside_its_level_and_changes_nothing(modalities):
     signals, model = batch(modalities, presence, extra=3), stack(modalities).eval()
     for m in modalities:
         encoded = model.encoders[m](signals[m])
-        assert torch.equal(encoded.mask, signals[m].mask.repeat(1, 3))
+        assert torch.equal(encoded.mask, signals[m].mask.repeat_interleave(3, dim=1))
 
 
 @CASES

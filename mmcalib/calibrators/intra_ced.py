@@ -95,13 +95,13 @@ class IntraCED(Calibrator):
     Differs from the paper: modalities of unequal widths are allowed; a Linear layer then takes each
     to the largest width, and another one back.
 
-    Tokens are level-major, 'b (k l) d', as `Hierarchy` gives them; on return both streams follow
-    each other inside each level, 'b (k s l) d' with s = shared, private: twice as many tokens.
+    The levels of a token follow each other, 'b (l k) d', as `Hierarchy` gives them; on return each
+    is two, 'b (l k s) d' with s = shared, private: twice as many tokens. Padding stays behind.
 
     Missing: absent and padded tokens are not attended to and have no share in a budget; without any
     partner h_sh' = h_sh. An absent modality stays absent and adds to no loss.
     Losses: `loss_intra`, in training only.
-    Evidence: `alpha` (B, K L), in [0, 1], zero where a token is not real.
+    Evidence: `alpha` (B, L K), in [0, 1], zero where a token is not real.
 
     Args:
         levels: K; the number of tokens must be a multiple of it.
@@ -168,13 +168,13 @@ class IntraCED(Calibrator):
             )
             mask = torch.stack([masks[m], masks[m]])
             moved[m] = Signal(
-                rearrange(both, 's b k l d -> b (k s l) d'),
-                rearrange(mask, 's b k l -> b (k s l)'),
+                rearrange(both, 's b k l d -> b (l k s) d'),
+                rearrange(mask, 's b k l -> b (l k s)'),
             )
         losses: Losses = {}
         if supervision is not None and self.training:
             losses = {'loss_intra': self.weight * correlation(streams, masks)}
-        alpha = {m: e.alpha.detach().flatten(1) for m, e in exchanged.items()}
+        alpha = {m: rearrange(e.alpha.detach(), 'b k l -> b (l k)') for m, e in exchanged.items()}
         return Calibration(moved, losses, {'alpha': alpha})
 
     def bases(self) -> Bases:
@@ -187,18 +187,18 @@ class IntraCED(Calibrator):
         return Bases(shared, private)
 
     def unfold(self, signal: Signal) -> Signal:
-        """'b (k l) d -> b k l d', clean; what the whole batch lacks may have any length."""
+        """'b (l k) d -> b k l d', clean; what the whole batch lacks may have any length."""
         x, mask = signal.clean(), signal.mask
         if left := -x.shape[1] % self.levels:
             if mask.any():
                 raise ValueError(
                     f'IntraCED(levels={self.levels}) was given {x.shape[1]} tokens; it needs a '
-                    f'multiple of {self.levels}, level after level'
+                    f'multiple of {self.levels}'
                 )
             x, mask = F.pad(x, (0, 0, 0, left)), F.pad(mask, (0, left))
         return Signal(
-            rearrange(x, 'b (k l) d -> b k l d', k=self.levels),
-            rearrange(mask, 'b (k l) -> b k l', k=self.levels),
+            rearrange(x, 'b (l k) d -> b k l d', k=self.levels),
+            rearrange(mask, 'b (l k) -> b k l', k=self.levels),
         )
 
     def factorise(self, m: str, x: Tensor, bases: Bases) -> Streams:

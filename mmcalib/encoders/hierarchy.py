@@ -1,4 +1,4 @@
-"""Hierarchy: the tokens of several depths of one encoder, one after the other."""
+"""Hierarchy: what several depths of one encoder make of every token."""
 
 import math
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ class Hierarchy(Encoder):
     layers of BERT and three stages of a temporal convolution; the levels are the backbone's here,
     which also allows a ResNet.
 
-    The levels lie behind each other on the token axis, 'b (k l) d': with two tokens and three
-    levels, a1 a2 b1 b2 c1 c2. Padding is inside each level, not at the end. `IntraCED` and
-    `InterCAD` unfold it.
+    The levels of a token follow each other, 'b (l k) d': with two tokens and three levels, a1 b1
+    c1 a2 b2 c2. So padding stays behind, and no token's place depends on how much there is of it.
+    `IntraCED` and `InterCAD` unfold it.
 
     Missing: absent samples never enter the backbone; padding is masked at every level.
 
@@ -74,8 +74,8 @@ class Hierarchy(Encoder):
         steps = zip(self.project, self.norm, levels, strict=True)
         tokens = [norm(put(project(level.clean()))) for project, norm, level in steps]
         return Signal(
-            rearrange(tokens, 'k b l d -> b (k l) d'),
-            rearrange([level.mask for level in levels], 'k b l -> b (k l)'),
+            rearrange(tokens, 'k b l d -> b (l k) d'),
+            rearrange([level.mask for level in levels], 'k b l -> b (l k)'),
         )
 
     def init_weights(self) -> None:

@@ -41,8 +41,9 @@ class InterCAD(Fuser):
     of cos^2(p_l, p_j), L_sp = mean over l != j of cos^2(s_l, p_j), L_mix = sum over l < j of
     (j - l) / (K - 1) omega_l omega_j. With one level all three are zero.
 
-    Tokens are as `IntraCED` gives them, 'b (k s l) d': in each level the shared, then the private
-    stream. With streams=1 there is one, 'b (k l) d', and s and p are two linear views of it.
+    Tokens are as `IntraCED` gives them, 'b (l k s) d': of each token all levels, of each level the
+    shared and the private stream. With streams=1 there is one, 'b (l k) d', and s and p are two
+    linear views of it.
 
     Missing: padded tokens enter no summary; an absent modality enters no mean, attention or sum.
     Without any modality the vector is zeros.
@@ -103,30 +104,30 @@ class InterCAD(Fuser):
         """Signals (B, K S L, D) -> s and p of every modality and level."""
         shared, private, present = [], [], []
         for m in self.modalities:
-            blocks = self.unfold(signals[m])  # (B, K, S, D)
+            means = self.unfold(signals[m])  # (B, K, S, D)
             here = signals[m].present
             real = here.reshape(-1, 1, 1)
-            shared.append(self.shared[m](blocks[:, :, 0]) * real)
-            private.append(self.private[m](blocks[:, :, -1]) * real)
+            shared.append(self.shared[m](means[:, :, 0]) * real)
+            private.append(self.private[m](means[:, :, -1]) * real)
             present.append(here)
         return Summaries(*(torch.stack(part, dim=1) for part in (shared, private, present)))
 
     def unfold(self, signal: Signal) -> Tensor:
-        """(B, K S L, D) -> means of the K S blocks (B, K, S, D)."""
+        """(B, L K S, D) -> means over tokens (B, K, S, D)."""
         x, mask = signal
         parts = self.levels * self.streams
         if left := -x.shape[1] % parts:
             if mask.any():  # a modality that the whole batch lacks may have any length
                 raise ValueError(
                     f'InterCAD(levels={self.levels}, streams={self.streams}) was given '
-                    f'{x.shape[1]} tokens; it needs a multiple of {parts}, level after level'
+                    f'{x.shape[1]} tokens; it needs a multiple of {parts}'
                 )
             x, mask = F.pad(x, (0, 0, 0, left)), F.pad(mask, (0, left))
-        blocks = Signal(
-            rearrange(x, 'b (p l) d -> (b p) l d', p=parts),
-            rearrange(mask, 'b (p l) -> (b p) l', p=parts),
+        folded = Signal(
+            rearrange(x, 'b (l p) d -> (b p) l d', p=parts),
+            rearrange(mask, 'b (l p) -> (b p) l', p=parts),
         )
-        return rearrange(blocks.mean(), '(b k s) d -> b k s d', k=self.levels, s=self.streams)
+        return rearrange(folded.mean(), '(b k s) d -> b k s d', k=self.levels, s=self.streams)
 
     def weigh(self, summaries: Summaries) -> Tensor:
         """omega (B, K)."""

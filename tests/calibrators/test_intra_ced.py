@@ -21,7 +21,7 @@ def made(**kwargs):
 
 
 def signals(batch=4, absent=()):
-    """Three levels of ragged tokens, padded inside each level; (modality, row) pairs are absent."""
+    """Ragged tokens of three levels, padded behind; (modality, row) pairs are absent."""
     given = {}
     for m, length in LENGTHS.items():
         mask = torch.arange(length) < 1 + torch.arange(batch).unsqueeze(1) % length
@@ -29,13 +29,18 @@ def signals(batch=4, absent=()):
             if name == m:
                 mask[row] = False
         x = torch.randn(batch, LEVELS * length, 8, dtype=torch.float64)
-        given[m] = Signal(x, mask.repeat(1, LEVELS))
+        given[m] = Signal(x, mask.repeat_interleave(LEVELS, dim=1))
     return given
 
 
 def streams(signal):
-    """(B, K S L, D) -> (B, K, S, L, D)."""
-    return signal.x.reshape(len(signal.x), LEVELS, 2, -1, signal.x.shape[-1])
+    """(B, L K S, D) -> (B, K, S, L, D)."""
+    return signal.x.reshape(len(signal.x), -1, LEVELS, 2, signal.x.shape[-1]).movedim(1, 3)
+
+
+def levels(x):
+    """(B, L K, ...) -> (B, K, L, ...)."""
+    return x.reshape(len(x), -1, LEVELS, *x.shape[2:]).transpose(1, 2)
 
 
 def sorted_projection(y, budget):
@@ -102,8 +107,8 @@ def test_the_budget_holds_at_every_level_sample_and_modality():
     alpha = model(given := signals(absent=[('audio', 1)])).evidence['alpha']
     share = 1 / (1 + np.exp(-model.budget.detach().numpy()))
     for m, signal in given.items():
-        asked = alpha[m].reshape(4, LEVELS, -1).sum(-1).numpy()
-        real = signal.mask.reshape(4, LEVELS, -1).sum(-1).numpy()
+        asked = levels(alpha[m]).sum(-1).numpy()
+        real = levels(signal.mask).sum(-1).numpy()
         np.testing.assert_allclose(asked, real * share, rtol=1e-9)  # all is used, and no more
         assert alpha[m].ge(0).all() and alpha[m].le(1).all() and alpha[m][~signal.mask].eq(0).all()
 
@@ -140,7 +145,7 @@ def test_the_gradient_of_a_modality_along_anothers_private_basis_vanishes():
     model, given = made(), signals()
     x = given['visual'].x.requires_grad_()
     model(given).signals['audio'].x.square().sum().backward()
-    grad = x.grad.reshape(4, LEVELS, -1, 8)
+    grad = levels(x.grad)
     bases = model.bases()
     assert (grad @ bases.private['visual']).abs().max() < 1e-12
     assert (grad @ bases.shared).abs().max() > 1e-3
@@ -150,14 +155,18 @@ def test_moving_a_token_along_its_private_basis_moves_no_other_modality():
     model, given = made(), signals()
     before = model(given).signals
     step = torch.randn(4, LEVELS, 2, 3, dtype=torch.float64) @ model.bases().private['visual'].mT
-    moved = Signal(given['visual'].x + 5 * step.reshape(4, -1, 8), given['visual'].mask)
+    moved = Signal(
+        given['visual'].x + 5 * step.transpose(1, 2).reshape(4, -1, 8), given['visual'].mask
+    )
     after = model({**given, 'visual': moved}).signals
     for m in ('audio', 'text'):
         assert (after[m].x - before[m].x).abs().max() < 1e-12
     assert (after['visual'].x - before['visual'].x).abs().max() > 0.1
     # The same distance along the shared basis does reach the others.
     step = torch.randn(4, LEVELS, 2, 4, dtype=torch.float64) @ model.bases().shared.mT
-    moved = Signal(given['visual'].x + 5 * step.reshape(4, -1, 8), given['visual'].mask)
+    moved = Signal(
+        given['visual'].x + 5 * step.transpose(1, 2).reshape(4, -1, 8), given['visual'].mask
+    )
     after = model({**given, 'visual': moved}).signals
     assert (after['audio'].x - before['audio'].x).abs().max() > 1e-3
 
@@ -166,12 +175,10 @@ def test_private_tokens_are_projected_and_otherwise_unchanged():
     model, given = made(), signals()
     out, bases = model(given).signals, model.bases()
     for m, signal in given.items():
-        h = signal.clean().reshape(4, LEVELS, -1, 8)
+        h = levels(signal.clean())
         expected = h @ bases.private[m] @ bases.private[m].mT
         torch.testing.assert_close(streams(out[m])[:, :, 1], expected)
-        masks = out[m].mask.reshape(4, LEVELS, 2, -1)
-        for stream in (0, 1):
-            assert torch.equal(masks[:, :, stream].flatten(1), signal.mask)
+        assert torch.equal(out[m].mask, signal.mask.repeat_interleave(2, dim=1))
 
 
 def test_the_shared_stream_is_the_published_equation():
@@ -181,7 +188,7 @@ def test_the_shared_stream_is_the_published_equation():
     out = model(given)
     for level in range(LEVELS):
         basis = model.bases().shared[level].detach().numpy()
-        h = {m: s.x[0].reshape(LEVELS, -1, 8)[level, 0].numpy() for m, s in given.items()}
+        h = {m: levels(s.x)[0, level, 0].numpy() for m, s in given.items()}
         shared = {m: x @ basis for m, x in h.items()}
 
         def linear(m, name, x, level=level):
@@ -205,9 +212,9 @@ def test_the_shared_stream_is_the_published_equation():
 def test_levels_do_not_mix():
     model, given = made(), signals()
     before = model(given).signals
-    x = given['audio'].x.clone().reshape(4, LEVELS, -1, 8)
-    x[:, 1] += 3
-    after = model({**given, 'audio': Signal(x.reshape(4, -1, 8), given['audio'].mask)}).signals
+    x = given['audio'].x.clone()
+    x[:, 1::LEVELS] += 3
+    after = model({**given, 'audio': Signal(x, given['audio'].mask)}).signals
     for m in DIMS:
         apart = (streams(after[m]) - streams(before[m])).abs().amax(dim=(0, 2, 3, 4))
         assert apart[0] == 0 and apart[2] == 0 and apart[1] > 1e-3
@@ -218,7 +225,7 @@ def test_without_a_partner_the_shared_stream_is_the_projection():
     given = signals(absent=[('audio', 0), ('visual', 0)])
     basis = model.bases().shared
     out = streams(model(given).signals['text'])[0, :, 0]
-    h = given['text'].clean()[0].reshape(LEVELS, -1, 8)
+    h = levels(given['text'].clean())[0]
     torch.testing.assert_close(out, h @ basis @ basis.mT)
 
 
@@ -276,9 +283,9 @@ def test_the_running_mean_of_the_evidence_moves_in_training_over_real_tokens():
     basis = model.bases().shared.detach().numpy()
     for level in range(LEVELS):
         norms = [
-            np.linalg.norm(s.x.reshape(4, LEVELS, -1, 8)[b, level, t].numpy() @ basis[level])
+            np.linalg.norm(levels(s.x)[b, level, t].numpy() @ basis[level])
             for s in given.values()
-            for b, level_mask in enumerate(s.mask.reshape(4, LEVELS, -1)[:, level])
+            for b, level_mask in enumerate(levels(s.mask)[:, level])
             for t in np.flatnonzero(level_mask)
         ]
         expected = 0.9 * before[level].item() + 0.1 * np.mean(norms)

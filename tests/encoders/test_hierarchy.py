@@ -36,7 +36,7 @@ def raw():
     return Signal(torch.randn(3, 2, 4), mask)
 
 
-def test_levels_follow_each_other_each_projected_put_in_place_and_normed():
+def test_levels_of_a_token_follow_each_other_projected_put_in_place_and_normed():
     model, signal = Hierarchy({'type': Depths}, width=6), raw()
     out = model(signal)
     assert out.x.shape == (3, 6, 6)
@@ -49,10 +49,8 @@ def test_levels_follow_each_other_each_projected_put_in_place_and_normed():
         weight, bias = (p.detach().numpy() for p in model.project[level].parameters())
         h = (level + 1) * signal.x[0].numpy() @ weight.T + bias + place
         h = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-5)
-        np.testing.assert_allclose(
-            out.x[0, 2 * level : 2 * level + 2].detach(), h, rtol=1e-4, atol=1e-5
-        )
-    assert out.mask.tolist() == [[True, True] * 3, [True, False] * 3, [False] * 6]
+        np.testing.assert_allclose(out.x[0, level::3].detach(), h, rtol=1e-4, atol=1e-5)
+    assert out.mask.tolist() == [[True] * 6, [True] * 3 + [False] * 3, [False] * 6]
 
 
 def test_the_backbone_reads_its_checkpoint():

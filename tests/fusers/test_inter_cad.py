@@ -19,7 +19,7 @@ def made(**kwargs):
 
 
 def signals(batch=3, blocks=6, absent=()):
-    """Six blocks of tokens, padded inside each; (modality, row) pairs are absent."""
+    """Six parts per token, padded behind; (modality, row) pairs are absent."""
     given = {}
     for m, length in LENGTHS.items():
         mask = torch.arange(length) < 1 + torch.arange(batch).unsqueeze(1) % length
@@ -27,7 +27,7 @@ def signals(batch=3, blocks=6, absent=()):
             if name == m:
                 mask[row] = False
         x = torch.randn(batch, blocks * length, DIMS[m], dtype=torch.float64)
-        given[m] = Signal(x, mask.repeat(1, blocks))
+        given[m] = Signal(x, mask.repeat_interleave(blocks, dim=1))
     return given
 
 
@@ -59,12 +59,11 @@ def oracle(model, given, row, streams=2):
     s, p = [], []
     for m in here:
         x, mask = given[m].x[row].numpy(), given[m].mask[row].numpy()
-        length = len(x) // (3 * streams)
         for level in range(3):
             pair = []
             for stream in (0, streams - 1):
-                at = (level * streams + stream) * length
-                block, real = x[at : at + length], mask[at : at + length]
+                at = level * streams + stream
+                block, real = x[at :: 3 * streams], mask[at :: 3 * streams]
                 pair.append(block[real].mean(0))
             s.append(layer_norm(model.shared[m][1], linear(model.shared[m][0], pair[0])))
             p.append(layer_norm(model.private[m][1], linear(model.private[m][0], pair[1])))
