@@ -10,7 +10,8 @@ VERSION = next(
     for line in (HERE / 'mmcalib' / '__init__.py').read_text().splitlines()
     if line.startswith('__version__')
 )
-TEST = ['pytest>=8', 'pytest-xdist>=3.5']
+HF = ['transformers>=4.44']  # the encoder HuggingFace
+TEST = ['pytest>=8', 'pytest-xdist>=3.5', *HF]
 
 setup(
     name='mmcalib',
@@ -35,5 +36,5 @@ setup(
         'tqdm>=4.66',
         'setuptools',  # mmengine's environment report imports distutils
     ],
-    extras_require={'test': TEST, 'dev': [*TEST, 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5']},
+    extras_require={'hf': HF, 'test': TEST, 'dev': [*TEST, 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5']},
 )

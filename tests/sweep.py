@@ -38,6 +38,21 @@ RAW: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
         {'backbone': {'type': 'ResNet', 'in_channels': 1, 'tokens': 'frame'}, 'width': 8},
         (3, 1, 33, 33),
     ),
+    'HuggingFace': (
+        {
+            'config': {
+                'model_type': 'vit',
+                'hidden_size': 8,
+                'num_hidden_layers': 1,
+                'num_attention_heads': 2,
+                'intermediate_size': 8,
+                'image_size': 4,
+                'patch_size': 2,
+                'num_channels': 1,
+            }
+        },
+        (3, 1, 4, 4),
+    ),
     'Recurrent': ({'in_dim': 5, 'width': 4}, (4, 5)),
     'ResNet': ({'in_channels': 1, 'tokens': 'frame'}, (3, 1, 33, 33)),
     'TemporalConv': ({'in_dim': 5, 'width': 4}, (4, 5)),
