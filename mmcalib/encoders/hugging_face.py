@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmcalib.contract import Encoder, Signal
 from mmcalib.engine.audio_backend import torchaudio
@@ -188,7 +188,7 @@ def configure(path: str | None, config: Mapping[str, Any] | None) -> Any:
     return settings
 
 
-def install_hooks(model: nn.Module) -> None:
+def install_hooks(model: Any) -> None:
     """Let a model that collects hidden states by hooks install them now, not in its first call."""
     if not getattr(model, '_can_record_outputs', None):
         return
