@@ -14,7 +14,11 @@ class Localize(Head):
 
     The supervised task of Tian et al., "Audio-Visual Event Localization in Unconstrained Videos",
     ECCV 2018, arXiv:1803.08842: ten segments of one second, 28 events and background. The target is
-    (B, segments), one class each; a sample's loss is the mean over segments.
+    (B, segments), one class each, or (B, segments, num_classes), one-hot or shares, as the official
+    labels are; background is the last class there. A sample's loss is the mean over segments.
+
+    The head sees one vector per sample. Evidence about single segments reaches it only through a
+    fuser that keeps time in its vector; `per_segment` reads such a vector.
 
     Args:
         segments: of a sample.
@@ -50,9 +54,12 @@ class Localize(Head):
         return rearrange(self.linear(vector), 'b (s c) -> b c s', s=self.segments)
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        if target.shape != (len(prediction), self.segments):
+        shape = (len(prediction), self.segments)
+        if target.shape not in (shape, (*shape, self.num_classes)):
             raise ValueError(
-                f'Localize(segments={self.segments}) needs a target (B, {self.segments}), '
-                f'but was given {tuple(target.shape)}'
+                f'Localize(segments={self.segments}) needs a target (B, {self.segments}) or '
+                f'(B, {self.segments}, {self.num_classes}), but was given {tuple(target.shape)}'
             )
+        if target.ndim == 3:
+            target = rearrange(target, 'b s c -> b c s').to(prediction.dtype)
         return F.cross_entropy(prediction, target, reduction='none').mean(dim=-1)

@@ -13,7 +13,8 @@ KINDS = ('l1', 'mse', 'huber')
 class Regress(Head):
     """Linear layer and a distance; the prediction is (B,), or (B, outputs) for several.
 
-    A sample's loss is the mean over its outputs.
+    A sample's loss is the mean over its outputs. A target that is NaN is refused: which samples
+    have a label is the data set's to decide.
 
     Args:
         outputs: numbers per sample.
@@ -41,6 +42,11 @@ class Regress(Head):
             raise ValueError(
                 f'Regress(outputs={self.outputs}) needs a target {tuple(prediction.shape)}, '
                 f'but was given {tuple(target.shape)}'
+            )
+        if target.isnan().any():
+            raise ValueError(
+                f'Regress was given {int(target.isnan().sum())} targets that are NaN, of '
+                f'{target.numel()}; every sample needs a number'
             )
         target = target.to(prediction.dtype)
         if self.kind == 'huber':

@@ -75,6 +75,20 @@ def test_localize_is_a_classification_per_segment(per_segment):
             logits = np.split(linear(head, row), 2)
         expected.append(np.mean([-log_softmax(logits[s])[t[s]] for s in range(2)]))
     same(head.loss(head(x), target), expected)
+    same(head.loss(head(x), torch.eye(3, dtype=torch.long)[target]), expected)
+
+
+def test_localize_takes_shares_of_classes():
+    head, x = Localize(6, segments=1, num_classes=3), vectors()
+    shares = torch.tensor([0.5, 0.3, 0.2])
+    expected = [-(shares.numpy() * log_softmax(row)).sum() for row in linear(head, x)]
+    same(head.loss(head(x), shares.expand(4, 1, 3)), expected)
+
+
+def test_regress_refuses_targets_that_are_no_numbers():
+    head, target = Regress(6), torch.tensor([1.0, float('nan'), 2.0, float('nan')])
+    with pytest.raises(ValueError, match='2 targets that are NaN, of 4'):
+        head.loss(head(vectors()), target)
 
 
 def test_a_segment_of_the_vector_reaches_its_own_segment_only():
