@@ -1,10 +1,10 @@
 """OGM: slow down the encoder of the modality that is ahead."""
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mmcalib.contract import Losses
 from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks
+from mmcalib.engine.modulation import confidences, gradients_of, logged, modulate
 from mmcalib.registry import HOOKS
 
 
@@ -50,32 +50,14 @@ class OGM(Balancing):
         """The same losses; the factors of this step are logged."""
         if not self.active:
             return step.losses
-        factors = modulate(mean_over_ranks(self.scores(step)), self.alpha)
+        factors = modulate(mean_over_ranks(confidences(step, self.modalities)), self.alpha)
         self.factors = dict(zip(self.modalities, factors.tolist(), strict=True))
-        logged = dict(zip((f'balance_{m}' for m in self.modalities), factors, strict=True))
-        return {**step.losses, **logged}
-
-    @torch.no_grad()
-    def scores(self, step: Step) -> Tensor:
-        """s (M,)."""
-        scores = []
-        for m in self.modalities:
-            right = (-step.loss(step.predict(step.only(m)))).exp()
-            scores.append((right * step.signals[m].present).sum())
-        return torch.stack(scores)
+        return {**step.losses, **logged(self.modalities, factors)}
 
     def gradients(self, model: nn.Module) -> None:
         """Scale each encoder's."""
         if not self.active:
             return
         for m, factor in self.factors.items():
-            for parameter in model.get_submodule(f'encoders.{m}').parameters():
-                if parameter.grad is not None:
-                    parameter.grad.mul_(factor)
-
-
-def modulate(scores: Tensor, alpha: float) -> Tensor:
-    """k (M,): 1 for every modality that is not ahead of the others' mean."""
-    others = (scores.sum() - scores) / (len(scores) - 1)
-    ratio = scores / others.clamp(min=torch.finfo(scores.dtype).tiny)
-    return torch.where(ratio > 1, 1 - (alpha * ratio).tanh(), torch.ones_like(ratio))
+            for gradient in gradients_of(model, m):
+                gradient.mul_(factor)
