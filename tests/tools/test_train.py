@@ -186,3 +186,15 @@ def test_a_head_of_another_size_is_refused_before_training(root, tmp_path):
         check=False,
     )
     assert '--cfg-options model.head.num_classes=8' in done.text
+
+
+def test_a_balancing_method_trains_beside_a_calibrator_and_resumes_exactly(root, tmp_path):
+    args = [config('base_conv_ave'), '--data-root', root, '--calibrator', 'VGMR']
+    args += ['--balancing', 'OGM']
+    run('train', *args, '--work-dir', 'whole', cwd=tmp_path)
+    half = [*SMALL, 'train_cfg.max_epochs=1']
+    run('train', *args, '--work-dir', 'parts', cwd=tmp_path, options=half)
+    run('train', *args, '--work-dir', 'parts', '--resume', cwd=tmp_path)
+    assert result(tmp_path / 'parts') == result(tmp_path / 'whole')
+    log = next((tmp_path / 'whole').glob('*/vis_data/scalars.json')).read_text()
+    assert 'balance_audio' in log and 'loss_value' in log
