@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'Gated': {'width': 8},
     'InterCAD': {'levels': 1, 'streams': 1, 'width': 8},
     'IntraCED': {'levels': 1, 'shared': 2, 'private': 2, 'heads': 2},
+    'KnowledgeGuidance': {'calibrator': {'type': 'UPN'}},
     'Localize': {'segments': 2, 'num_classes': 3},
     'LowRank': {'width': 8, 'rank': 2},
     'MatchedMLP': {'match_width': 4},
@@ -164,6 +165,8 @@ def case(
         encoders = {'audio': {'type': encoder, **arguments}}
     stages = {'calibrator': calibrator, 'fuser': fuser, 'head': head}
     parts = {k: {'type': v, **ARGUMENTS.get(v, {})} for k, v in stages.items()}
+    if calibrator == 'KnowledgeGuidance':
+        parts['calibrator']['head'] = parts['head']  # it scores the same target
     registered = [v for v in (encoder, *stages.values()) if isinstance(v, str)]
     return Case(
         '-'.join([*registered, str(len(shapes))]),
