@@ -1,0 +1,155 @@
+"""Balancing methods in mmengine's own training: resumed amid an epoch, and on two processes."""
+
+import multiprocessing
+import os
+import socket
+from pathlib import Path
+
+import mmengine
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+
+from mmcalib.contract import Draw, Signal
+from mmcalib.engine.runner import Runner
+from mmcalib.registry import DATASETS, HOOKS, METRICS
+
+METHODS = [
+    {'type': 'OGMGE', 'alpha': 0.5},
+    {'type': 'AGM'},
+    {'type': 'PMR'},
+    {'type': 'GradientBlending', 'super_epoch': 1, 'train_batches': 1},
+]
+NAMES = [method['type'] for method in METHODS]
+DIMS = {'audio': 3, 'visual': 4}
+
+
+@DATASETS.register_module(force=True)
+class Clouds(torch.utils.data.Dataset):
+    """Three classes, noise of the draw, and modalities that are missing now and then."""
+
+    METAINFO = metainfo = {'name': 'Clouds', 'classes': ['a', 'b', 'c']}
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, draw):
+        draw = draw if isinstance(draw, Draw) else Draw(draw)
+        inputs = {}
+        for stream, (m, dim) in enumerate(DIMS.items()):
+            x = draw.generator(stream).normal(draw.sample % 3, 1, (2, dim))
+            there = (draw.sample + stream) % 5 > 0
+            inputs[m] = Signal(torch.tensor(x).float(), torch.tensor([there, there]))
+        return {'inputs': inputs, 'target': draw.sample % 3, 'id': str(draw.sample)}
+
+
+@METRICS.register_module(force=True)
+class Nothing(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results += [0] * len(data_samples)
+
+    def compute_metrics(self, results):
+        return {'count': len(results)}
+
+
+@HOOKS.register_module(force=True)
+class StopAt(Hook):
+    """Save after an iteration, and stop there as a kill would."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration:
+            runner.save_checkpoint(runner.work_dir, 'stop.pth', by_epoch=False)
+            raise KeyboardInterrupt
+
+
+def config(work_dir, method, stop=None, **more):
+    loader = {'dataset': {'type': 'Clouds'}, 'batch_size': 4, 'num_workers': 0}
+    loader['collate_fn'] = {'type': 'mmcalib.collate'}
+    train = {**loader, 'sampler': {'type': 'EpochSampler', 'shuffle': True}}
+    val = {**loader, 'sampler': {'type': 'EpochSampler', 'shuffle': False}}
+    encoders = {
+        m: {'type': 'Transformer', 'in_dim': dim, 'width': 4, 'depth': 1, 'heads': 2}
+        for m, dim in DIMS.items()
+    }
+    return Config(
+        {
+            'default_scope': 'mmcalib',
+            'work_dir': str(work_dir),
+            'model': {
+                'type': 'MultimodalModel',
+                'encoders': encoders,
+                'calibrator': {'type': 'VGMR', 'width': 4},
+                'fuser': {'type': 'Concat'},
+                'head': {'type': 'Classify', 'num_classes': 3},
+            },
+            'train_dataloader': train,
+            'val_dataloader': val,
+            'val_evaluator': {'type': 'Nothing'},
+            'train_cfg': {'type': 'EpochLoop', 'max_epochs': 3},
+            'val_cfg': {},
+            'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}},
+            'default_hooks': {'checkpoint': None, 'step_seed': {'type': 'StepSeed'}},
+            'custom_hooks': [method, *([{'type': 'StopAt', 'iteration': stop}] if stop else [])],
+            'randomness': {'seed': 7},
+            'log_level': 'WARNING',
+            **more,
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _haste(monkeypatch):
+    monkeypatch.setattr(mmengine.runner.runner, 'collect_env', dict)  # it runs compilers
+
+
+@pytest.mark.parametrize('method', METHODS, ids=NAMES)
+def test_a_run_stopped_amid_its_second_epoch_goes_on_as_if_it_had_not(tmp_path, method):
+    whole = Runner.from_cfg(config(tmp_path / 'whole', method))
+    expected = whole.train().state_dict()
+    plain = Runner.from_cfg(config(tmp_path / 'plain', {'type': 'StepSeed'})).train().state_dict()
+    assert any((expected[n] != v).any() for n, v in plain.items()), 'it does something'
+    with pytest.raises(KeyboardInterrupt):
+        Runner.from_cfg(config(tmp_path / 'parts', method, stop=5)).train()
+    saved = str(tmp_path / 'parts' / 'stop.pth')
+    state = torch.load(saved, weights_only=True)
+    assert method['type'] == 'OGMGE' or method['type'] in state['balancing']
+    resumed = config(tmp_path / 'parts', method, resume=True, load_from=saved)
+    for name, value in Runner.from_cfg(resumed).train().state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def train_rank(rank, port, work_dir, method):
+    """One of two processes; what it ends with goes to a file."""
+    os.environ.update(MASTER_ADDR='localhost', MASTER_PORT=str(port), WORLD_SIZE='2')
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+    torch.set_num_threads(1)
+    mmengine.runner.runner.collect_env = dict
+    runner = Runner.from_cfg(config(work_dir, method, launcher='pytorch'))
+    runner.train()
+    torch.save(runner.model.module.state_dict(), Path(work_dir, f'rank_{rank}.pth'))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('method', METHODS, ids=NAMES)
+def test_two_processes_end_with_the_same_weights(tmp_path, method):
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context('spawn')
+    arguments = [(rank, port, str(tmp_path), method) for rank in (0, 1)]
+    children = [context.Process(target=train_rank, args=a) for a in arguments]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+        assert child.exitcode == 0
+    one, other = (torch.load(tmp_path / f'rank_{rank}.pth') for rank in (0, 1))
+    for name, value in one.items():
+        assert value.isfinite().all() and torch.equal(value, other[name]), name
