@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from vgmr_paper import Refined, layer_norm, refine, symbols
+from vgmr_paper import Refined, Settings, layer_norm, refine, symbols
 
 from mmcalib.calibrators.vgmr import VGMR
 from mmcalib.contract import Signal, Signals
@@ -41,7 +41,7 @@ def signals(module: VGMR, complete: bool = False) -> Signals:
 def paper(module: VGMR, given: Signals, row: int, order: str, post: str) -> dict[str, Refined]:
     tokens = {m: s.x[row, s.mask[row]].numpy() for m, s in given.items()}
     weights = {m: symbols(module.branches[m]) for m in given}
-    return refine(tokens, weights, module.alpha, module.beta, order, post)
+    return refine(tokens, weights, Settings(module.alpha, module.beta, order, post))
 
 
 def fresh() -> Signals:
@@ -231,6 +231,10 @@ def test_its_size_with_a_width_of_160_is_the_one_its_docstring_gives():
         ({'post': 'layer'}, r"post='layer'.*norm, none"),
         ({'value_weight': -1.0}, r'value_weight=-1\.0'),
         ({'reg_weight': -1.0}, r'reg_weight=-1\.0'),
+        ({'context': 'none'}, r"context='none'.*partners, own, shuffled"),
+        ({'context': 'shuffled', 'dims': {'audio': 3}}, 'two or more modalities'),
+        ({'dropout': 1.0}, r'dropout=1\.0.*\[0, 1\)'),
+        ({'width': 0}, r'width=0.*1 or more'),
     ],
 )
 def test_arguments_that_make_no_vgmr_are_refused(arguments, message):

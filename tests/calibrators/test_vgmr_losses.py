@@ -86,9 +86,10 @@ def value_loss(calibration: Calibration, target: dict[str, np.ndarray]) -> float
     """Over modalities, then over the samples that have them."""
     total = []
     for m in DIMS:
-        g = calibration.evidence['value'][m].numpy()
-        p = calibration.evidence['channel_value'][m].numpy().mean(axis=1)
-        each = smooth_l1(g - target[m]) + smooth_l1(p - target[m])
+        each = np.zeros(4)
+        for name in {'value', 'channel_value'} & set(calibration.evidence):
+            seen = calibration.evidence[name][m].numpy().reshape(4, -1).mean(axis=1)
+            each = each + smooth_l1(seen - target[m])
         total.append(each[HERE[m]].mean())
     return float(np.mean(total))
 
@@ -168,27 +169,51 @@ def test_without_a_value_weight_the_model_is_not_asked():
     assert losses.keys() == {'loss_gate'} and not oracle.asked
 
 
+@pytest.mark.parametrize('kept', ['value', 'channel_value'])
+def test_the_value_loss_is_that_of_the_value_that_is_kept(kept):
+    gone = {'value': 'channel_value', 'channel_value': 'value'}[kept]
+    calibration = vgmr(value_weight=0.3, **{gone: False})(signals(), Oracle().supervise())
+    assert kept in calibration.evidence and gone not in calibration.evidence
+    expected = 0.3 * value_loss(calibration, targets(*moved(0.0, 1.0)))
+    np.testing.assert_allclose(calibration.losses['loss_value'].item(), expected, rtol=1e-5)
+
+
+def test_without_any_value_the_model_is_not_asked_and_gates_stay_near_one():
+    oracle, module = Oracle(), vgmr(value=False, channel_value=False, reg_weight=0.7)
+    given = signals()
+    calibration = module(given, oracle.supervise())
+    assert calibration.losses.keys() == {'loss_gate'} and not oracle.asked
+    closeness = []
+    for m in DIMS:
+        apart = (calibration.evidence['effective_gate'][m].numpy() - 1) ** 2
+        rows = [b for b in range(4) if HERE[m][b]]
+        closeness.append(np.mean([apart[b, given[m].mask[b]].mean() for b in rows]))
+    expected = 0.7 * 0.01 * np.mean(closeness)
+    np.testing.assert_allclose(calibration.losses['loss_gate'].item(), expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize('stretch', [1.0, 0.02])
-def test_the_regulariser_keeps_values_spread_and_gates_near_one(stretch):
+@pytest.mark.parametrize('gone', [None, 'value', 'channel_value'])
+def test_the_regulariser_keeps_values_spread_and_gates_near_one(stretch, gone):
     """By numpy: hinge at 0.05 on population deviations, and a hundredth of (G-bar - 1)^2."""
-    module = vgmr(reg_weight=0.7)
+    module = vgmr(reg_weight=0.7, **({gone: False} if gone else {}))
+    kept = {'value', 'channel_value'} - {gone}
     for branch in module.branches.values():  # 0.02: values collapse and the hinge acts
-        branch.value.weight.data *= stretch
-        branch.channel_value.weight.data *= stretch
+        for name in kept:
+            branch.get_submodule(name).weight.data *= stretch
     given = signals()
     calibration = module(given, Oracle().supervise())
     seen = {name: calibration.evidence[name] for name in calibration.evidence}
     spread, closeness = 0.0, []
     for m in DIMS:
-        g = seen['value'][m].numpy()[HERE[m]].astype(float)
-        p = seen['channel_value'][m].numpy()[HERE[m]].astype(float)
-        spread += np.maximum(0, 0.05 - g.std()) ** 2
-        spread += (np.maximum(0, 0.05 - p.std(axis=0)) ** 2).mean()
+        for name in kept:
+            values = seen[name][m].numpy()[HERE[m]].astype(float)
+            spread += (np.maximum(0, 0.05 - values.std(axis=0)) ** 2).mean()
         apart = (seen['effective_gate'][m].numpy() - 1) ** 2
         rows = [b for b in range(4) if HERE[m][b]]
         closeness.append(np.mean([apart[b, given[m].mask[b]].mean() for b in rows]))
     expected = 0.7 * (spread + 0.01 * np.mean(closeness))
-    assert spread > 1e-4, 'the case does not reach the hinge'
+    assert spread > 1e-4 or stretch == 1.0, 'the case does not reach the hinge'
     np.testing.assert_allclose(calibration.losses['loss_gate'].item(), expected, rtol=1e-4)
 
 

@@ -14,12 +14,26 @@ Array = np.ndarray
 Weights = dict[str, tuple[Array, Array]]
 
 
-class Refined(NamedTuple):
-    """What the paper names, for one modality of one sample."""
+class Settings(NamedTuple):
+    """Constants of the method, and which of its parts are there."""
 
-    interaction_input: Array  # the brackets of Eq. 8
-    g: float
-    p: Array  # (d_p,)
+    alpha: float
+    beta: float
+    order: str
+    post: str
+    value: bool = True
+    channel_value: bool = True
+    agreement: bool = True
+    discrepancy: bool = True
+    partners: bool = True
+
+
+class Refined(NamedTuple):
+    """What the paper names, for one modality of one sample; None is ablated."""
+
+    interaction_input: Array | None  # the brackets of Eq. 8
+    g: float | None
+    p: Array | None  # (d_p,)
     gate: Array  # G (L, d_m)
     effective: Array  # G-bar (L, d_m)
     x: Array  # X~ (L, d_m)
@@ -43,7 +57,11 @@ def symbols(branch: nn.Module) -> Weights:
         'rho_p': 'gate_channel',
     }
     state = {key: tensor.double().numpy() for key, tensor in branch.state_dict().items()}
-    weights = {s: (state[f'{name}.weight'], state[f'{name}.bias']) for s, name in names.items()}
+    weights = {
+        s: (state[f'{name}.weight'], state[f'{name}.bias'])
+        for s, name in names.items()
+        if f'{name}.weight' in state
+    }
     if 'norm.weight' in state:
         weights['norm'] = (state['norm.weight'], state['norm.bias'])
     return weights
@@ -69,63 +87,79 @@ def layer_norm(x: Array, scale: Array | float = 1.0, shift: Array | float = 0.0)
 def refine(
     tokens: dict[str, Array],
     weights: dict[str, Weights],
-    alpha: float,
-    beta: float,
-    order: str,
-    post: str,
+    settings: Settings,
+    met: dict[str, dict[str, Array]] | None = None,
 ) -> dict[str, Refined]:
     """One sample: real tokens (L, d_m) per modality, L = 0 where it is absent.
 
     The paper has no absent modality. The module's rule: its summary, agreements and discrepancies
-    are zero, and the averaged context is over the others.
+    are zero, and the averaged context is over the others. `met[m]` are the tokens of the sample
+    whose partners m meets in place of its own.
     """
-    hidden = {m: affine(weights[m], 'P', x) for m, x in tokens.items()}  # (2)
-    here = {m: len(x) > 0 for m, x in tokens.items()}
+    refined = {}
+    for m, x in tokens.items():
+        s = summaries(tokens, weights)
+        others = s if met is None else summaries(met[m], weights)
+        partners = {o: s_o for o, s_o in others.items() if o != m}  # (4)
+        refined[m] = branch(x, s.get(m), partners, weights[m], settings)
+    return refined
+
+
+def summaries(tokens: dict[str, Array], weights: dict[str, Weights]) -> dict[str, Array | None]:
+    """(2) and (3); None is an absent modality."""
     s = {}
-    for m, h in hidden.items():
-        width = weights[m]['P'][1].size
-        pooled = np.concatenate([h.mean(0), h.max(0)]) if here[m] else np.zeros(2 * width)
-        s[m] = mlp(weights[m], 'phi', pooled) if here[m] else np.zeros(width)  # (3)
-    return {
-        m: branch(m, tokens[m], hidden[m], s, here, weights[m], (alpha, beta, order, post))
-        for m in tokens
-    }
+    for m, x in tokens.items():
+        h = affine(weights[m], 'P', x)
+        pooled = np.concatenate([h.mean(0), h.max(0)]) if len(x) else None
+        known = len(x) > 0 and 'phi1' in weights[m]
+        s[m] = mlp(weights[m], 'phi', pooled) if known else None
+    return s
 
 
 def branch(
-    m: str,
     x: Array,
-    h: Array,
-    s: dict[str, Array],
-    here: dict[str, bool],
+    s: Array | None,
+    partners: dict[str, Array | None],
     weights: Weights,
-    settings: tuple[float, float, str, str],
+    settings: Settings,
 ) -> Refined:
-    """Equations (4)-(13) for modality m."""
-    alpha, beta, order, post = settings
-    others = [o for o in s if o != m]  # (4)
-    present = [o for o in others if here[o]]
-    nothing = np.zeros_like(s[m])
-    u = sum((s[o] for o in present), nothing) / max(1, len(present))  # (5)
-    a = [s[m] * s[o] if here[o] else nothing for o in others]  # (6)
-    delta = [np.abs(s[m] - s[o]) if here[o] else nothing for o in others]
-    brackets = np.concatenate([s[m], *(s[o] for o in others), *a, *delta, u])
-    r = mlp(weights, 'psi', brackets)  # (8)
-    z = mlp(weights, 'eta', np.concatenate([s[m], r]))  # (9)
-    g = expit(affine(weights, 'w_g', z))  # (10)
-    p = expit(affine(weights, 'W_p', z))
-    gate = expit(  # (11)
-        affine(weights, 'rho_x', x)
-        + affine(weights, 'rho_h', h)
-        + affine(weights, 'rho_g', 2 * g - 1)
-        + affine(weights, 'rho_p', 2 * p - 1)
-    )
-    amplified = 1 + alpha * (2 * gate - 1)  # (12)
-    effective = beta + (1 - beta) * amplified  # (13)
-    if post == 'none':
+    """Equations (4)-(13) for one modality."""
+    logit = affine(weights, 'rho_x', x) + affine(weights, 'rho_h', affine(weights, 'P', x))
+    brackets = g = p = None
+    if settings.value or settings.channel_value:
+        nothing = np.zeros(weights['P'][1].size)
+        s = nothing if s is None else s
+        brackets = interaction_input(s, partners, settings)
+        r = mlp(weights, 'psi', brackets)  # (8)
+        z = mlp(weights, 'eta', np.concatenate([s, r]))  # (9)
+    if settings.value:
+        g = expit(affine(weights, 'w_g', z))  # (10)
+        logit = logit + affine(weights, 'rho_g', 2 * g - 1)
+    if settings.channel_value:
+        p = expit(affine(weights, 'W_p', z))
+        logit = logit + affine(weights, 'rho_p', 2 * p - 1)
+    gate = expit(logit)  # (11)
+    amplified = 1 + settings.alpha * (2 * gate - 1)  # (12)
+    effective = settings.beta + (1 - settings.beta) * amplified  # (13)
+    if settings.post == 'none':
         out = x * effective
-    elif order == 'gate_then_norm':
+    elif settings.order == 'gate_then_norm':
         out = layer_norm(x * effective, *weights['norm'])
     else:
         out = layer_norm(x, *weights['norm']) * effective
-    return Refined(brackets, float(g[0]), p, gate, effective, out)
+    return Refined(brackets, None if g is None else float(g[0]), p, gate, effective, out)
+
+
+def interaction_input(s: Array, partners: dict[str, Array | None], settings: Settings) -> Array:
+    """The brackets of (8)."""
+    if not settings.partners:
+        return s
+    nothing = np.zeros_like(s)
+    present = [s_o for s_o in partners.values() if s_o is not None]
+    parts = [s, *(nothing if s_o is None else s_o for s_o in partners.values())]
+    if settings.agreement:  # (6)
+        parts += [nothing if s_o is None else s * s_o for s_o in partners.values()]
+    if settings.discrepancy:
+        parts += [nothing if s_o is None else np.abs(s - s_o) for s_o in partners.values()]
+    u = sum(present, nothing) / max(1, len(present))  # (5)
+    return np.concatenate([*parts, u])
