@@ -1,0 +1,24 @@
+# CMU-MOSI: what is said, its sound and its face, and a sentiment in [-3, 3]. Features in the widths
+# of MIM and MAG-BERT; text is BERT's last layer, computed beforehand. 1284, 229 and 686 utterances.
+widths = dict(text=768, audio=74, vision=47)
+data = dict(  # shared by the three loaders
+    type='MOSI',
+    root='data/MOSI',
+    modalities=['text', 'audio', 'vision'],  # x (L, width) each, the mask False where padded
+    length=50,  # at most so many tokens, one per word piece
+    target='regression',  # a number in [-3, 3]; target () of an item
+)
+loader = dict(
+    batch_size=16, num_workers=2, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
+)
+train_dataloader = dict(**loader, sampler=dict(type='EpochSampler'), dataset=dict(split='train'))
+val_dataloader = dict(
+    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='val')
+)
+test_dataloader = dict(
+    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='test')
+)
+val_evaluator = dict(type='Sentiment')
+test_evaluator = dict(type='Sentiment')
+auto_scale_lr = dict(base_batch_size=16)
+del loader
