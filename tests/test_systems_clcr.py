@@ -114,7 +114,10 @@ INPUTS = {
     'clcr_cremad': {'audio': SOUND, 'visual': FRAMES},
     'clcr_kinetics_sounds': {'audio': SOUND, 'visual': FRAMES},
     'clcr_ucf101': {'rgb': FRAMES, 'flow': (2, 2, 64, 64)},
+    'clcr_mosi': {'text': (50, 768), 'audio': (50, 74), 'vision': (50, 47)},
+    'clcr_mosei': {'text': (50, 768), 'audio': (50, 74), 'vision': (50, 35)},
 }
+SENTIMENTS = {'clcr_mosi', 'clcr_mosei'}  # a number each; the others have classes
 
 
 def raw(shape):
@@ -137,10 +140,13 @@ def test_a_config_trains_its_model(name):
     inputs = {m: raw(shape) for m, shape in INPUTS[name].items()}
     first = next(iter(inputs))
     inputs[first].mask[2] = True  # so that every sample has something
+    target = torch.tensor([0, 1, 2])
+    if name in SENTIMENTS:
+        target = torch.tensor([-2.4, 3.0, 0.2])
     before = {k: v.clone() for k, v in model.named_parameters()}
     for _ in range(2):
         optimiser.zero_grad()
-        losses = model(inputs, torch.tensor([0, 1, 2]), mode='loss')
+        losses = model(inputs, target, mode='loss')
         sum(losses.values()).backward()
         optimiser.step()
         assert all(loss.isfinite() for loss in losses.values())
