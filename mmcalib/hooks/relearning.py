@@ -9,6 +9,7 @@ from sklearn.cluster import KMeans
 from torch.utils.data import DataLoader, Subset
 
 from mmcalib.engine.balancing import Balancing, mean_over_ranks, unwrap
+from mmcalib.engine.modulation import evaluating
 from mmcalib.registry import HOOKS
 
 
@@ -78,7 +79,7 @@ class Relearning(Balancing):
             raise ValueError(
                 'Relearning compares with validation, and this run has no val_dataloader'
             )
-        target = runner.train_dataloader.dataset[0]['target']
+        target = torch.as_tensor(runner.train_dataloader.dataset[0]['target'])
         if target.ndim or target.is_floating_point():
             raise ValueError(
                 'Relearning needs one class per sample; the target of sample 0 is '
@@ -109,13 +110,9 @@ class Relearning(Balancing):
 
     def gaps(self, runner: Any, model: Any) -> torch.Tensor:
         """|purity in training - purity in validation| (M,)."""
-        training = model.training
-        model.eval()
-        scores = [
-            self.purities(model, loader)
-            for loader in (runner.train_dataloader, runner.val_dataloader)
-        ]
-        model.train(training)
+        loaders = (runner.train_dataloader, runner.val_dataloader)
+        with evaluating(model):
+            scores = [self.purities(model, loader) for loader in loaders]
         device = next(model.parameters()).device
         # A modality that one of the sets lacks has no gap.
         return torch.tensor(scores, device=device).diff(dim=0).abs().nan_to_num()[0]
