@@ -29,14 +29,18 @@ class Chain(Calibrator):
     step: `0_gate`, `1_gate`.
 
     Args:
-        steps: calibrator configs, in order of application; a step may be a Chain.
+        steps: calibrator configs, or names of calibrators, in order of application; a step may be a
+            Chain. From the command line:
+            `--calibrator Chain --cfg-options model.calibrator.steps=VGMR,NormOnly`.
     """
 
-    def __init__(self, dims: dict[str, int], steps: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, dims: dict[str, int], steps: Sequence[Mapping[str, Any] | str]) -> None:
         super().__init__(dims)
         if not steps:
             raise ValueError(f'Chain(steps={steps!r}); it needs one or more calibrator configs')
-        self.steps = nn.ModuleList(CALIBRATORS.build(cfg, dims=dims) for cfg in steps)
+        steps = [steps] if isinstance(steps, str) else steps  # what a command line gives for one
+        cfgs = [{'type': step} if isinstance(step, str) else step for step in steps]
+        self.steps = nn.ModuleList(CALIBRATORS.build(cfg, dims=dims) for cfg in cfgs)
 
     def forward(self, signals: Signals, supervision: Supervision | None = None) -> Calibration:
         done: list[Calibration] = []

@@ -192,3 +192,10 @@ def test_steps_get_the_widths_and_only_from_the_chain():
     assert all(step.dims == WIDTHS for step in module.steps)
     with pytest.raises(TypeError, match='set by its owner'):
         Chain(WIDTHS, [{**NORM, 'dims': WIDTHS}])
+
+
+@pytest.mark.parametrize('steps', [['NormOnly', 'SE'], [{'type': 'NormOnly'}, 'SE']])
+def test_a_step_may_be_a_name(steps):
+    made = Chain({'audio': 4, 'video': 5}, steps=steps)
+    assert [type(step).__name__ for step in made.steps] == ['NormOnly', 'SE']
+    assert [type(step).__name__ for step in Chain({'audio': 4}, steps='SE').steps] == ['SE']
