@@ -112,7 +112,7 @@ class MMPareto(Balancing):
 
     def state_dict(self) -> dict[str, Any]:
         """What the next step logs."""
-        return {'shares': self.shares}
+        return {'shares': dict(self.shares)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it back."""
