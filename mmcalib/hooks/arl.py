@@ -1,109 +1,110 @@
-"""ARL: let the encoder that the model neglects, but could trust, learn faster."""
+"""ARL: let each encoder learn in the inverse ratio of its variance."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mmcalib.contract import Losses
-from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks, unwrap
+from mmcalib.contract import Losses, merge
+from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks
 from mmcalib.engine.modulation import gradients_of, logged
-from mmcalib.registry import HEADS, HOOKS
-
-FLOOR = 0.3  # of a normalised entropy
+from mmcalib.registry import HOOKS
 
 
 @HOOKS.register_module()
 class ARL(Balancing):
-    """Asymmetric representation learning: dependence on a modality inverse to its variance.
+    """Asymmetric representation learning: modalities depend on each other by inverse variance.
 
-    ICCV 2025, code shicaiwei123/ICCV2025-ARL: L = L_f + gamma (L_a + L_v), unimodal predictions by
-    the same head with the other modality zeroed; w = softmax([T dep_v q_a, T dep_a q_v]) with
-    q_m = (1 / H_m) / (sum over o of 1 / H_o), H_m the normalised entropy of m alone, at least 0.3;
-    from an epoch on, an encoder's gradient is multiplied by 1 + w_m.
+    "ARL", ICCV 2025, as its public code (shicaiwei123/ICCV2025-ARL) has it for audio a, visual v:
+    L = L_fused + gamma (L_a + L_v); H_m = entropy of m alone, over the sum of both, at least floor;
+    q_m = (1 / H_m) / (1 / H_a + 1 / H_v); d_m = sum of |logits| of m alone, over that of both;
+    w = softmax(T d_v q_a, T d_a q_v); the encoder's gradients become (1 + w_m) times as large.
+    Before `begin` gamma is 1 and w_m is 1/2.
 
-    The paper leaves open, and we decide: dep_m = s_m / (sum of all s), s_m the mean over samples of
-    exp(-loss) of m alone, the probability of the right class; with more than two modalities dep_v
-    is the mean of the others' dep. H_m is the batch's mean entropy divided by log C. In the
-    released code w is computed but never used; here it is.
+    Differs from the public code: it computes w and never uses it; here it is used. For M modalities
+    the other's d becomes the mean of the others', (1 - d_m) / (M - 1); H_m is at least 2 floor / M;
+    and w_m before `begin` is 1 / M. With M = 2 all three are the formulas above. A modality alone
+    is predicted by the model's own fuser and head, with the others declared missing.
 
-    Missing: L_m, H_m and s_m are over samples that have m; a modality that the whole batch lacks
-    takes no part in w.
-    Cost: M passes through fuser and head per step. Losses: `loss_only_<modality>`. Logs:
-    `balance_<modality>` is 1 + w_m.
+    Missing: entropy, logits and L_m are those of samples that have m. A modality that the whole
+    batch lacks has w_m = 0, and M counts the others only.
+    Cost: M passes through fuser and head per step, with gradients.
+    Losses: `loss_only_<modality>`, gamma times L_m. Logs: `balance_<modality>` is w_m.
 
     Args:
-        gamma: weight of the unimodal losses, 0 or more; 3 to 5 in the public scripts.
-        temperature: T, 0 or more; 8 for CREMA-D. With 0 all encoders are treated alike.
-        begin: first epoch, from 0, whose gradients are modulated.
+        gamma: weight of the unimodal losses, 0 or more; 3 to 5 in the scripts of the public code.
+        temperature: T, 0 or more; 0 gives all modalities the same w, 4 is used for most data sets.
+        floor: smallest share of the entropy for M = 2, in (0, 0.5]; at 0.5 entropy has no effect.
+        begin: first epoch with gamma and w, from 0; the public code begins after its epoch 5.
 
     Raises:
-        ValueError: another head than `Classify`: without logits there is no entropy.
+        ValueError: a target that is not one class per sample. A number, or several labels, has no
+            entropy over classes; such a task can be trained as classes.
     """
 
-    def __init__(self, gamma: float = 4.0, temperature: float = 8.0, begin: int = 5) -> None:
+    def __init__(
+        self, gamma: float = 4.0, temperature: float = 8.0, floor: float = 0.3, begin: int = 6
+    ) -> None:
         super().__init__()
-        if gamma < 0 or temperature < 0 or begin < 0:
+        if min(gamma, temperature, begin) < 0:
             raise ValueError(
                 f'ARL(gamma={gamma}, temperature={temperature}, begin={begin}); all are 0 or more'
             )
-        self.gamma, self.temperature, self.begin = gamma, temperature, begin
+        if not 0 < floor <= 0.5:
+            raise ValueError(f'ARL(floor={floor}); a share in (0, 0.5]')
+        self.gamma, self.temperature, self.floor, self.begin = gamma, temperature, floor, begin
         self.active = False
-        self.factors: dict[str, float] = {}
-
-    def before_run(self, runner: Any) -> None:
-        """Refuse what has no logits."""
-        head = unwrap(runner.model).head
-        if not isinstance(head, HEADS.get('Classify')):
-            raise ValueError(f'ARL needs the head Classify; the model has {type(head).__name__}')
-        super().before_run(runner)
+        self.weights: dict[str, float] = {}
 
     def before_train_epoch(self, runner: Any) -> None:
         """Is it time?"""
         self.active = runner.epoch >= self.begin
 
     def losses(self, step: Step) -> Losses:
-        """The losses and the unimodal ones; the factors of this step are logged."""
-        told, seen = dict(step.losses), []
+        """The losses and those of each modality alone; the weights of this step are logged."""
+        if step.prediction.ndim != 2 or step.target.ndim != 1 or step.target.is_floating_point():
+            raise ValueError(
+                'ARL needs the entropy over classes, and so one class per sample, integers (B,); '
+                f'the target is {step.target.dtype} of shape {tuple(step.target.shape)}, the '
+                f'prediction of shape {tuple(step.prediction.shape)}'
+            )
+        alone, seen = {}, []
         for m in self.modalities:
-            prediction, present = step.predict(step.only(m)), step.signals[m].present
+            prediction = step.predict(step.only(m))
+            present = step.signals[m].present
             loss = torch.where(present, step.loss(prediction), 0.0)
-            told[f'loss_only_{m}'] = self.gamma * loss.sum() / present.sum().clamp(min=1)
-            with torch.no_grad():
-                right = (-loss.float()).exp() * present
-                entropy = entropies(prediction.float()) * present
-                seen.append(torch.stack([right.sum(), entropy.sum(), present.sum()]))
-        if not self.active:
-            return told
-        factors = 1 + weigh(mean_over_ranks(torch.stack(seen)), self.temperature)
-        self.factors = dict(zip(self.modalities, factors.tolist(), strict=True))
-        return {**told, **logged(self.modalities, factors)}
+            weight = self.gamma if self.active else 1.0
+            alone[f'loss_only_{m}'] = weight * loss.sum() / present.sum().clamp(min=1)
+            seen.append(observe(prediction.detach()[present].float()))
+        entropy, magnitude, count = mean_over_ranks(torch.stack(seen)).unbind(1)
+        count = count.clamp(min=torch.finfo(count.dtype).tiny)
+        temperature = self.temperature if self.active else 0.0
+        weights = weigh(entropy / count, magnitude / count, temperature, self.floor)
+        self.weights = dict(zip(self.modalities, weights.tolist(), strict=True))
+        return {**merge(step.losses, alone), **logged(self.modalities, weights)}
 
     def gradients(self, model: nn.Module) -> None:
-        """g <- (1 + w) g for each encoder."""
-        if self.active:
-            for m, factor in self.factors.items():
-                for gradient in gradients_of(model, m):
-                    gradient.mul_(factor)
+        """g + w g."""
+        for m, weight in self.weights.items():
+            for gradient in gradients_of(model, m):
+                gradient.mul_(1 + weight)
 
 
-def entropies(logits: Tensor) -> Tensor:
-    """Entropy as a share of its maximum: (B, C) -> (B,)."""
-    share = torch.special.entr(logits.softmax(-1)).sum(-1)
-    return share / math.log(logits.shape[-1])
+def observe(logits: Tensor) -> Tensor:
+    """Of logits (N, C): the sums of entropies and magnitudes, and N (3,)."""
+    log_p = logits.log_softmax(dim=1)
+    entropy = -(log_p.exp() * log_p).sum()
+    return torch.stack([entropy, logits.abs().sum(), entropy.new_tensor(len(logits))])
 
 
-def weigh(seen: Tensor, temperature: float) -> Tensor:
-    """w (M,) from sums of right answers, entropies and samples (M, 3)."""
-    right, entropy, count = seen.T
-    there = count > 0
-    count = count.clamp(min=torch.finfo(count.dtype).tiny)
-    certain = there / (entropy / count).clamp(min=FLOOR)
-    score = right / count
-    tiny = torch.finfo(score.dtype).tiny
-    precision = certain / certain.sum().clamp(min=tiny)
-    dependence = score / score.sum().clamp(min=tiny)
-    others = (dependence.sum() - dependence) / (there.sum() - 1).clamp(min=1)
-    logits = (temperature * others * precision).masked_fill(~there, float('-inf'))
-    return logits.softmax(0).nan_to_num()  # NaN where nothing is there
+def weigh(entropy: Tensor, magnitude: Tensor, temperature: float, floor: float) -> Tensor:
+    """w (M,), which sums to 1, from means per sample (M,); zero where the magnitude is zero."""
+    there = magnitude > 0
+    tiny = torch.finfo(entropy.dtype).tiny
+    count = there.sum()
+    share = entropy / entropy.sum().clamp(min=tiny)
+    certainty = there / share.clamp(min=2 * floor / count.clamp(min=1))
+    certainty = certainty / certainty.sum().clamp(min=tiny)
+    others = (1 - magnitude / magnitude.sum().clamp(min=tiny)) / (count - 1).clamp(min=1)
+    logits = (temperature * others * certainty).masked_fill(~there, -torch.inf)
+    return logits.softmax(dim=0).nan_to_num()  # nobody is there: all zero
