@@ -1,43 +1,44 @@
-"""MMPareto: settle the conflict between learning together and learning alone."""
+"""MMPareto: unimodal help for each encoder that does not work against the fused loss."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mmcalib.contract import Losses
+from mmcalib.contract import Losses, merge
 from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks
 from mmcalib.registry import HOOKS
 
 
 @HOOKS.register_module()
 class MMPareto(Balancing):
-    """Multimodal Pareto: on each encoder, join the multimodal and the unimodal gradient.
+    """Combine the fused and the unimodal gradient of each encoder, innocently for both.
 
-    Wei and Hu, "MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance", ICML
-    2024, arXiv:2405.17730. The loss is that of all modalities plus that of each alone. On encoder m
-    these pull with g_f and g_m. Where they agree (g_f . g_m >= 0), their sum is taken; where they
-    conflict, 2 a g_f + 2 (1 - a) g_m with the a in [0, 1] of least norm,
-    a = clip(g_m . (g_m - g_f) / |g_f - g_m|^2), and then its magnitude is restored.
+    Wei & Hu, "MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance", ICML 2024,
+    arXiv:2405.17730. The loss is the fused one plus one per modality alone. On the parameters of
+    the encoder of m, with g the gradient of the fused loss and u that of m alone: where g.u >= 0,
+    h = g/2 + u/2; else h = a g + (1 - a) u of the smallest norm, a = u.(u - g) / |g - u|^2. The
+    encoder learns from gamma |g + u| h / |h|: the direction of h, as large as the plain sum, times
+    gamma in both cases, as the public code has it.
 
-    The paper leaves open, and we decide: the restored length is `gamma` times that of the plain
-    sum g_f + g_m, which is the longer of the two. g_f is the gradient of everything but the loss
-    of m alone: also of the losses of calibrator and fuser, and, behind a calibrator that looks at
-    partners, of the others alone.
+    Differs from the public code: |g + u| / |h| is one number for an encoder, so that the direction
+    is the Pareto one; the code rescales every parameter tensor by itself. g is the gradient of all
+    but m's own unimodal loss, so that losses of a calibrator stay, and what the other modalities'
+    losses send through a calibrator that mixes; without such, it is the paper's. A modality alone
+    is predicted by the model's own fuser and head, with the others declared missing.
 
-    Differs from the paper: a modality alone is predicted by the model's own fuser and head with the
-    others declared missing, where the paper has a head for each.
-
-    Missing: the loss of m alone is over samples that have m.
-    Cost: M passes through fuser and head per step, and M backward passes through an encoder each.
-    Losses: `loss_only_<modality>`. Logs: `balance_<modality>` is 1 - a of the step before, the
-    share of g_m: 0.5 where gradients agree.
+    Missing: L_m is the mean over the samples that have m.
+    Cost: M passes through fuser and head, and M backward passes through one encoder each, per step;
+    under clipping as many again. Clipping comes first, gamma after it.
+    Losses: `loss_only_<modality>`. Logs: `balance_<modality>` is 2 (1 - a), which is 1 where the
+    gradients agree.
 
     Args:
-        gamma: length after a conflict as a multiple of the plain sum's, above 0.
+        gamma: size of the encoders' step against the plain sum, above 0; 1.5 in the public code.
 
     Raises:
-        ValueError: accumulated or clipped gradients, in which the two parts cannot be told apart.
+        ValueError: gradients are accumulated; the unimodal gradient of a step is that of one batch.
     """
 
     def __init__(self, gamma: float = 1.5) -> None:
@@ -45,74 +46,75 @@ class MMPareto(Balancing):
         if gamma <= 0:
             raise ValueError(f'MMPareto(gamma={gamma}); gamma is above 0')
         self.gamma = gamma
-        self.alone: dict[str, list[Tensor]] = {}  # g_m, as the encoder's parameters
+        self.wrapper: Any = None
+        self.alone: dict[str, Tensor] = {}  # u, flat
+        self.whole: dict[str, Tensor] = {}  # g + u before clipping, flat
         self.shares: dict[str, float] = {}
-        self.scaler: Any = None
 
     def before_train(self, runner: Any) -> None:
-        """Refuse gradients that are more than one backward pass."""
-        wrapper = runner.optim_wrapper
-        counts = getattr(wrapper, '_accumulative_counts', 1)
-        clip = getattr(wrapper, 'clip_grad_kwargs', None)
-        if counts > 1 or clip:
-            raise ValueError(
-                f'MMPareto compares the gradients of one batch; accumulative_counts is {counts} '
-                f'and clip_grad {clip}, possible are 1 and None'
-            )
-        self.scaler = getattr(wrapper, 'scaler', None) or getattr(wrapper, 'loss_scaler', None)
-        self.alone, self.shares = {}, dict.fromkeys(self.modalities, 0.5)
+        """Attach to the optimiser."""
         super().before_train(runner)
+        self.wrapper = runner.optim_wrapper
+        count = self.wrapper._accumulative_counts
+        if count > 1:
+            raise ValueError(
+                'MMPareto needs a step per batch, but accumulative_counts is '
+                f'{count}; 1 is possible'
+            )
 
     def losses(self, step: Step) -> Losses:
-        """The losses and the unimodal ones, whose gradients are kept."""
-        told = dict(step.losses)
+        """The losses and those of each modality alone, whose gradients are kept."""
+        alone = {}
         for m in self.modalities:
             present = step.signals[m].present
             loss = torch.where(present, step.loss(step.predict(step.only(m))), 0.0)
-            told[f'loss_only_{m}'] = loss.sum() / present.sum().clamp(min=1)
-            self.alone[m] = self.pull(step.model, m, told[f'loss_only_{m}'])
-            told[f'balance_{m}'] = loss.new_tensor(self.shares.get(m, 0.5))
+            alone[f'loss_only_{m}'] = loss.sum() / present.sum().clamp(min=1)
+        told = merge(step.losses, alone)
+        total = torch.stack(list(told.values())).sum()
+        self.alone, self.whole = {}, {}
+        for m in self.modalities:
+            if parameters := trained(step.model, m):
+                self.alone[m] = self.gradient(told[f'loss_only_{m}'], parameters)
+                if self.wrapper.clip_grad_kwargs:
+                    self.whole[m] = self.gradient(total, parameters)
         return told
 
-    def pull(self, model: Any, modality: str, loss: Tensor) -> list[Tensor]:
-        """g_m, averaged over processes as `.grad` will be."""
-        own = trained(model, modality)
-        if not own:
-            return []
-        scale = self.scaler.get_scale() if self.scaler and loss.is_cuda else 1.0
-        found = torch.autograd.grad(scale * loss, own, retain_graph=True, allow_unused=True)
-        return [
-            torch.zeros_like(p) if g is None else mean_over_ranks(g.float() / scale)
-            for p, g in zip(own, found, strict=True)
-        ]
+    def gradient(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Of the mean loss over all processes, flat; as exact in float16 as the optimiser's."""
+        scaler = getattr(self.wrapper, 'scaler', getattr(self.wrapper, 'loss_scaler', None))
+        scale = scaler.get_scale() if scaler else 1.0
+        # No hook of DDP fires here; the graph is still needed for the optimiser's own gradient.
+        found = torch.autograd.grad(loss * scale, parameters, retain_graph=True, allow_unused=True)
+        return mean_over_ranks(flat(found, parameters) / scale)
 
     def gradients(self, model: nn.Module) -> None:
-        """Replace the sum by the joint direction where the two conflict."""
+        """Replace those of the encoders."""
         for m, alone in self.alone.items():
-            own = trained(model, m)
-            if not own:  # frozen, or without parameters
-                continue
-            grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in own]
-            together = [g - a for g, a in zip(grads, alone, strict=True)]
-            inner, of_alone = dot(together, alone), dot(alone, alone)
-            of_together = dot(together, together)
-            self.shares[m] = 0.5
-            if not inner < 0 or not (of_together + of_alone).isfinite():
-                continue
-            share = settle(inner, of_together, of_alone)  # a
-            joint = [
-                2 * share * f + 2 * (1 - share) * g for f, g in zip(together, alone, strict=True)
-            ]
-            plain = (of_together + of_alone + 2 * inner).clamp(min=0).sqrt()
-            length = dot(joint, joint).sqrt().clamp(min=torch.finfo(inner.dtype).tiny)
-            for parameter, x in zip(own, joint, strict=True):
-                parameter.grad = (self.gamma * plain / length * x).to(parameter.dtype)
-            self.shares[m] = 1 - float(share)
-        self.alone = {}
+            parameters = trained(model, m)
+            given = flat([p.grad for p in parameters], parameters)
+            whole = self.whole.get(m, given)
+            made, share = combine(whole - alone, alone, self.gamma)
+            if whole is not given:
+                made = made * (given.norm() / whole.norm()).nan_to_num(0.0)  # as it was clipped
+            if not made.isfinite().all():
+                continue  # the loss overflows; what a plain step does with it is not ours
+            self.shares[m] = share.item()
+            parts = made.split([p.numel() for p in parameters])
+            for parameter, part in zip(parameters, parts, strict=True):
+                if parameter.grad is not None:
+                    parameter.grad.copy_(part.view_as(parameter))
+        self.alone, self.whole = {}, {}
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Log what was decided after the losses of the step were logged."""
+        for m, share in self.shares.items():
+            runner.message_hub.update_scalar(f'train/balance_{m}', 2 * share)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next step logs."""
-        return {'shares': dict(self.shares)}
+        """What the log says if the next step overflows."""
+        return {'shares': dict(self.shares)} if self.shares else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it back."""
@@ -120,15 +122,24 @@ class MMPareto(Balancing):
 
 
 def trained(model: nn.Module, modality: str) -> list[nn.Parameter]:
-    """An encoder's parameters that learn."""
-    return [p for p in model.get_submodule(f'encoders.{modality}').parameters() if p.requires_grad]
+    """What an encoder learns."""
+    encoder = model.get_submodule(f'encoders.{modality}')
+    return [p for p in encoder.parameters() if p.requires_grad]
 
 
-def dot(x: list[Tensor], y: list[Tensor]) -> Tensor:
-    """The inner product of two gradients of one encoder."""
-    return torch.stack([(a * b).sum() for a, b in zip(x, y, strict=True)]).sum()
+def flat(gradients: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> Tensor:
+    """All gradients as one vector; none is zero."""
+    pairs = zip(gradients, parameters, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
 
 
-def settle(inner: Tensor, of_together: Tensor, of_alone: Tensor) -> Tensor:
-    """a of the shortest a g_f + (1 - a) g_m, from g_f . g_m, |g_f|^2 and |g_m|^2."""
-    return ((of_alone - inner) / (of_together + of_alone - 2 * inner)).clamp(0, 1)
+def combine(fused: Tensor, alone: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    """The gradient to learn from, and the share of `alone` in h."""
+    difference = fused - alone
+    pareto = (fused @ difference) / difference.square().sum()
+    share = torch.where(fused @ alone < 0, pareto, 0.5)
+    h = (1 - share) * fused + share * alone
+    # Opposite gradients leave nothing that helps both, and of h its rounding error.
+    least = 10 * torch.finfo(h.dtype).eps * (fused.norm() + alone.norm())
+    size = torch.where(h.norm() > least, (fused + alone).norm() / h.norm(), 0.0)
+    return gamma * size * h, share

@@ -1,159 +1,208 @@
-"""MMPareto against a step whose gradients autograd and numpy compute apart."""
+"""MMPareto against its definition, and steps computed by hand."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from steps import DIMS, batch, model, runner, step
-from torch.nn import functional as F
+from mmengine.optim import OptimWrapper
+from steps import DIMS, batch, model, step
+from torch.nn.functional import cross_entropy
 
-from mmcalib.hooks.mm_pareto import MMPareto, settle
-
-
-def parts(made, given):
-    """Flat gradients on each encoder: of all together, and of each modality alone."""
-    signals = {m: made.encoders[m](s) for m, s in given['inputs'].items()}
-    x = {m: s.clean()[:, 0] for m, s in signals.items()}
-    target = given['target']
-    together = F.cross_entropy(made.head.linear(torch.cat(list(x.values()), 1)), target)
-    flat = {}
-    for m in x:
-        here = given['inputs'][m].present
-        alone = torch.cat([v * (o == m) for o, v in x.items()], 1)
-        single = F.cross_entropy(made.head.linear(alone)[here], target[here])
-        own = list(made.encoders[m].parameters())
-        flat[m] = [
-            torch.cat([g.flatten() for g in torch.autograd.grad(loss, own, retain_graph=True)])
-            .numpy()
-            .astype(float)
-            for loss in (together, single)
-        ]
-    return flat
+from mmcalib.contract import Signal
+from mmcalib.engine.amp import Amp
+from mmcalib.hooks.mm_pareto import MMPareto, combine
 
 
-def joined(f, g, gamma):
-    """What the encoder moves by, and the share of g; the least norm is found by search."""
-    if f @ g >= 0:
-        return f + g, 0.5
-    shares = np.linspace(0, 1, 100_001)
-    norms = shares**2 * (f @ f) + (1 - shares) ** 2 * (g @ g) + 2 * shares * (1 - shares) * (f @ g)
-    a = shares[norms.argmin()]
-    joint = 2 * a * f + 2 * (1 - a) * g
-    return joint / np.linalg.norm(joint) * gamma * np.linalg.norm(f + g), 1 - a
+def run(made, hook, wrapper=OptimWrapper, lr=0.1, **options):
+    """A runner with any optimiser wrapper."""
+    hub = SimpleNamespace(logged={}, update_scalar=lambda key, v: hub.logged.update({key: v}))
+    optimizer = torch.optim.SGD(made.parameters(), lr=lr)
+    made_of = {'optim_wrapper': wrapper(optimizer, **options), 'message_hub': hub}
+    attached = SimpleNamespace(model=made, hooks=[hook], epoch=0, iter=0, **made_of)
+    hook.before_run(attached)
+    hook.before_train(attached)
+    return attached
 
 
-def strong(modalities, seed):
-    """A batch on which the last modality outshouts the others, so that some are in conflict."""
-    made, given = model(modalities), batch(modalities, seed=seed)
-    draws = torch.Generator().manual_seed(seed)
+def torn(modalities=2):
+    """A model whose audio says class 0 and whose visual, which wins, says class 1."""
+    made = model(modalities)
     with torch.no_grad():
-        made.head.linear.weight.normal_(generator=draws)
-    last = list(given['inputs'])[-1]
-    given['inputs'][last] = given['inputs'][last]._replace(x=9 * given['inputs'][last].x)
-    given['inputs']['audio'].mask[0] = False
-    return made, given
+        made.head.linear.weight.mul_(0.1)
+        for row, m, start in ((0, 'audio', 0), (1, 'visual', DIMS['audio'])):
+            made.encoders[m].layer.bias.fill_(1)
+            made.head.linear.weight[row, start : start + DIMS[m]] = 0.5 + row
+    return made
 
 
-def moved(old, encoder):
-    pairs = zip(old, encoder.parameters(), strict=True)
-    return torch.cat([(before - after).flatten() for before, after in pairs]).detach().numpy()
+def halves(modalities=2):
+    """Samples of the classes 0 and 1."""
+    return {**batch(modalities), 'target': torch.arange(6) % 2}
+
+
+def hand(made, given, gamma):
+    """Expected gradients by name, and 2 (1 - a) by modality, from one small search each."""
+    x = {m: made.encoders[m].layer(s.clean())[:, 0] for m, s in given['inputs'].items()}
+    there = {m: s.present for m, s in given['inputs'].items()}
+    x = {m: torch.where(there[m].unsqueeze(1), v, 0) for m, v in x.items()}
+    losses = {'fused': cross_entropy(made.head(torch.cat(list(x.values()), 1)), given['target'])}
+    for m in x:
+        vector = torch.cat([v if m == o else 0 * v for o, v in x.items()], 1)
+        losses[m] = cross_entropy(made.head(vector)[there[m]], given['target'][there[m]])
+    found = {n: 0.0 for n, _ in made.named_parameters()}
+    for loss in losses.values():
+        grads = torch.autograd.grad(
+            loss, list(made.parameters()), retain_graph=True, allow_unused=True
+        )
+        for (n, _), g in zip(made.named_parameters(), grads, strict=True):
+            found[n] = found[n] + (0 if g is None else g)
+    shares = {}
+    for m in x:
+        layer = list(made.encoders[m].parameters())
+        g, u = (
+            torch.cat([p.flatten() for p in torch.autograd.grad(loss, layer, retain_graph=True)])
+            .double()
+            .numpy()
+            for loss in (losses['fused'], losses[m])
+        )
+        a = 0.5
+        if g @ u < 0:
+            grid = np.linspace(0, 1, 100_001)
+            # |a g + (1 - a) u|^2 for all a at once
+            a = grid[
+                np.argmin(
+                    grid**2 * (g @ g) + 2 * grid * (1 - grid) * (g @ u) + (1 - grid) ** 2 * (u @ u)
+                )
+            ]
+        h = a * g + (1 - a) * u
+        made_of = gamma * np.linalg.norm(g + u) / np.linalg.norm(h) * h
+        shares[m], start = 2 * (1 - a), 0
+        for n, p in made.encoders[m].named_parameters():
+            part = made_of[start : start + p.numel()].reshape(p.shape)
+            found[f'encoders.{m}.{n}'], start = torch.tensor(part).float(), start + p.numel()
+    return found, shares
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_conflicting_gradients_become_one_that_is_against_neither(seed):
+    f, u = torch.randn(2, 7, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    u = u if f @ u < 0 else -u
+    made, share = combine(f, u, 1.5)
+    grid = torch.linspace(0, 1, 100_001, dtype=torch.float64).unsqueeze(1)
+    best = ((1 - grid) * f + grid * u).norm(dim=1).argmin() / 100_000
+    assert share == pytest.approx(best.item(), abs=1e-5)
+    assert made @ f > 0 and made @ u > 0
+    torch.testing.assert_close(made.norm(), 1.5 * (f + u).norm())
+
+
+def test_agreeing_gradients_are_summed_and_opposite_or_zero_ones_stay_finite():
+    f, u = torch.tensor([1.0, 0.0]), torch.tensor([2.0, 1.0])
+    torch.testing.assert_close(combine(f, u, 1.5)[0], 1.5 * (f + u))
+    torch.testing.assert_close(combine(f, f, 1.0)[0], 2 * f)
+    torch.testing.assert_close(combine(f, 0 * f, 1.0)[0], f)
+    assert combine(f, -2 * f, 1.5)[0].eq(0).all()
+    assert combine(0 * f, 0 * f, 1.5)[0].eq(0).all()
 
 
 @pytest.mark.parametrize('modalities', [2, 3])
-def test_a_step_sums_what_agrees_and_settles_what_conflicts(modalities):
-    conflicts, agreements = 0, 0
-    for seed in range(24):
-        made, given = strong(modalities, seed)
-        flat = parts(made, given)
-        old = {m: [p.detach().clone() for p in e.parameters()] for m, e in made.encoders.items()}
-        run = runner(made, MMPareto(gamma=1.3))
-        step(run, given)
-        for m, (f, g) in flat.items():
-            expected, share = joined(f, g, 1.3)
-            actual = moved(old[m], made.encoders[m]) / 0.1
-            np.testing.assert_allclose(actual, expected, rtol=2e-3, atol=2e-4)
-            assert run.hooks[0].shares[m] == pytest.approx(share, abs=1e-4)
-            conflicts += f @ g < 0
-            agreements += f @ g >= 0
-    assert conflicts > 1 and agreements > 1  # both happened
+def test_a_step_replaces_the_gradients_of_the_encoders_only(modalities):
+    made, given = torn(modalities), halves(modalities)
+    mask = given['inputs']['audio'].mask.clone()
+    mask[1] = False
+    x = given['inputs']['audio'].x.masked_fill(~mask.unsqueeze(-1), torch.nan)
+    given['inputs']['audio'] = Signal(x, mask)
+    gradients, shares = hand(made, given, 1.5)
+    assert shares['audio'] != 1 and shares['visual'] == 1, 'one conflicts, one does not'
+    before = {n: p.detach().clone() for n, p in made.named_parameters()}
+    attached = run(made, MMPareto())
+    logged = step(attached, given)
+    total = logged['loss_task'] + sum(logged[f'loss_only_{m}'] for m in made.encoders)
+    torch.testing.assert_close(logged['loss'], total)
+    for m, share in shares.items():
+        assert attached.message_hub.logged[f'train/balance_{m}'] == pytest.approx(share, abs=1e-4)
+    for name, parameter in made.named_parameters():
+        expected = before[name] - 0.1 * gradients[name]
+        torch.testing.assert_close(parameter, expected, msg=name, rtol=1e-4, atol=1e-5)
 
 
-def test_head_and_losses_are_those_of_the_plain_sum():
-    made, given = strong(2, 1)
-    x = {m: made.encoders[m](s).clean()[:, 0] for m, s in given['inputs'].items()}
-    loss = F.cross_entropy(made.head.linear(torch.cat(list(x.values()), 1)), given['target'])
-    for m in x:
-        here = given['inputs'][m].present
-        alone = torch.cat([v * (o == m) for o, v in x.items()], 1)[here]
-        loss = loss + F.cross_entropy(made.head.linear(alone), given['target'][here])
-    weight = made.head.linear.weight
-    expected = weight.detach() - 0.1 * torch.autograd.grad(loss, weight, retain_graph=True)[0]
-    logged = step(runner(made, MMPareto()), given)
-    torch.testing.assert_close(logged['loss'], loss.detach())
-    torch.testing.assert_close(weight.detach(), expected)
+def moved(wrapper=OptimWrapper, scaler=None, **options):
+    """How far one step moves each parameter."""
+    made = torn()
+    before = {n: p.detach().clone() for n, p in made.named_parameters()}
+    attached = run(made, MMPareto(), wrapper, **options)
+    if scaler:
+        attached.optim_wrapper.scaler = scaler
+    step(attached, halves())
+    return {n: p.detach() - before[n] for n, p in made.named_parameters()}
 
 
-def test_the_least_norm_is_at_an_end_where_one_is_much_shorter():
-    # g_f = (1, 0), g_m = (-.1, 0): the sum is zero at a = 1/11.
-    found = settle(torch.tensor(-0.1), torch.tensor(1.0), torch.tensor(0.01))
-    assert found.item() == pytest.approx(1 / 11)
-    # g_f = (4, 0), g_m = (1, 1): the line is shortest beyond g_m, so it is g_m itself.
-    assert settle(torch.tensor(4.0), torch.tensor(16.0), torch.tensor(2.0)) == 0
+def test_clipping_shortens_the_step_and_keeps_its_direction():
+    made, given = torn(), halves()
+    x = {m: s.x[:, 0] for m, s in given['inputs'].items()}
+    x = {m: made.encoders[m].layer(v) for m, v in x.items()}
+    loss = sum(
+        cross_entropy(made.head(torch.cat([v if m in k else 0 * v for m, v in x.items()], 1)), t)
+        for k in (('audio', 'visual'), ('audio',), ('visual',))
+        for t in [given['target']]
+    )
+    plain = torch.autograd.grad(loss, list(made.parameters()))
+    factor = 0.1 / torch.cat([g.flatten() for g in plain]).norm()
+    assert factor < 1
+    clipped = moved(clip_grad={'max_norm': 0.1})
+    for name, expected in moved().items():
+        torch.testing.assert_close(clipped[name], expected * factor, msg=name)
 
 
-def test_exactly_opposite_gradients_cancel_to_a_finite_step():
-    made = model()
-    hook = MMPareto()
-    run = runner(made, hook)
-    own = list(made.encoders['audio'].parameters())
-    for parameter in own:
-        parameter.grad = torch.zeros_like(parameter)
-    hook.alone = {'audio': [torch.ones_like(p) for p in own]}  # so the rest is -1 everywhere
-    with torch.no_grad():
-        hook.gradients(run.model)
-    assert all(p.grad.eq(0).all() for p in own) and hook.shares['audio'] == 0.5
+def test_a_loss_scale_leaves_no_trace():
+    scaled = moved(Amp, torch.amp.GradScaler('cpu', init_scale=2.0**10))
+    for name, expected in moved(Amp).items():
+        torch.testing.assert_close(scaled[name], expected, msg=name)
 
 
-def test_the_share_is_logged_one_step_later_and_travels():
-    for seed in range(24):
-        made, given = strong(2, seed)
-        hook = MMPareto()
-        run = runner(made, hook)
-        assert step(run, given)['balance_audio'] == 0.5
-        if hook.shares['audio'] != 0.5:
-            break
-    shares = dict(hook.shares)
-    checkpoint: dict = {}
-    hook.before_save_checkpoint(run, checkpoint)
-    assert step(run, given)['balance_audio'] == pytest.approx(shares['audio']) != 0.5
-    other = MMPareto()
-    other.after_load_checkpoint(None, checkpoint)
-    assert other.shares == shares
+def test_a_frozen_encoder_and_one_without_parameters_are_left_alone():
+    made = model(3)
+    made.encoders['audio'].requires_grad_(False)
+    made.encoders['visual'].layer = torch.nn.Identity()
+    before = made.encoders['audio'].layer.weight.clone()
+    attached = run(made, MMPareto())
+    step(attached, batch(3))
+    assert list(attached.message_hub.logged) == ['train/balance_text']
+    assert torch.equal(made.encoders['audio'].layer.weight, before)
 
 
-@pytest.mark.parametrize('fuser', ['Concat', 'TokenTransformer'])
-def test_it_works_beside_vgmr_and_any_fuser(fuser):
-    made = model(3, calibrator={'type': 'VGMR', 'width': 8}, fuser={'type': fuser})
-    given = batch(3)
-    given['inputs']['text'].mask[:] = False
-    logged = step(runner(made, MMPareto()), given)
-    assert logged['loss'].isfinite() and {'balance_text', 'loss_value'} <= logged.keys()
-    assert {f'loss_only_{m}' for m in DIMS} <= logged.keys() and logged['loss_only_text'] == 0
+@pytest.mark.parametrize('lacking', [['visual'], list(DIMS)])
+def test_absence_in_the_whole_batch_trains_on(lacking):
+    made, given = model(3), batch(3)
+    given['inputs'] = {m: s.missing() if m in lacking else s for m, s in given['inputs'].items()}
+    logged = step(run(made, MMPareto()), given)
+    assert all(logged[f'loss_only_{m}'] == 0 for m in lacking)
     assert all(p.isfinite().all() for p in made.parameters())
 
 
-def test_an_encoder_without_parameters_is_left_alone():
-    made = model(encoders={m: {'type': 'Features', 'dim': DIMS[m]} for m in ('audio', 'visual')})
-    for parameter in made.encoders['audio'].parameters():
-        parameter.requires_grad = False
-    assert step(runner(made, MMPareto()), batch())['loss'].isfinite()
+@pytest.mark.parametrize('wrapper', [OptimWrapper, Amp])
+@pytest.mark.parametrize('fuser', ['Concat', 'TokenTransformer'])
+def test_it_works_beside_vgmr_any_fuser_head_and_a_short_float(fuser, wrapper):
+    stages = {'calibrator': {'type': 'VGMR', 'width': 8}, 'fuser': {'type': fuser}}
+    made = model(3, **stages, head={'type': 'Regress'})
+    given = {**batch(3), 'target': torch.arange(6.0)}
+    attached = run(made, MMPareto(), wrapper)
+    logged = step(attached, given)
+    assert logged['loss'].isfinite() and 'loss_value' in logged
+    assert len(attached.message_hub.logged) == 3
+    assert all(p.isfinite().all() for p in made.parameters())
 
 
-def test_bad_arguments_and_mixed_gradients_are_refused():
+def test_the_shares_travel_in_the_checkpoint():
+    hook, resumed, checkpoint = MMPareto(), MMPareto(), {}
+    step(run(torn(), hook), halves())
+    hook.before_save_checkpoint(None, checkpoint)
+    resumed.after_load_checkpoint(None, checkpoint)
+    assert resumed.shares == hook.shares and hook.shares['audio'] != 0.5
+
+
+def test_accumulation_and_a_bad_gamma_are_refused():
+    with pytest.raises(ValueError, match='a step per batch, but accumulative_counts is 2'):
+        run(model(), MMPareto(), accumulative_counts=2)
     with pytest.raises(ValueError, match=r'MMPareto\(gamma=0\); gamma is above 0'):
         MMPareto(gamma=0)
-    for more in ({'_accumulative_counts': 2}, {'clip_grad_kwargs': {'max_norm': 1.0}}):
-        run = SimpleNamespace(model=model(), optim_wrapper=SimpleNamespace(**more))
-        with pytest.raises(ValueError, match='possible are 1 and None'):
-            MMPareto().before_train(run)
