@@ -16,9 +16,10 @@ class MLA(Balancing):
 
     Zhang et al., "Multimodal Representation Learning by Alternating Unimodal Adaptation", CVPR
     2024, arXiv:2311.10707. In its turn a modality is trained alone through the shared head, whose
-    weight gradient G is kept away from what the modality before it needs: with r the mean input of
-    the head in the turn before, k = P r, P <- P - k k^T / (a + r^T P r), a = 0.1^(1 + i/n) at batch
-    i of n, P <- P / |P|, G <- G P^T; P starts as the identity. In evaluation the prediction is
+    weight gradient G is kept away from what the turns so far have needed: with r the mean input of
+    the head in this turn, k = P r, P <- P - k k^T / (a + r^T P r), a = 0.1^(1 + i/n) at batch i of
+    n, P <- P / |P|, G <- G P^T; P starts as the identity, and the very first turn is not
+    projected, as in the public code. In evaluation the prediction is
     sum_m w_m f_m, f_m the logits of m alone, w_m ~ exp(max H - H_m), H_m the entropy of f_m.
 
     Differs from the paper: one training step is one turn, so each modality sees each M-th batch and
@@ -39,8 +40,8 @@ class MLA(Balancing):
         super().__init__()
         self.turn = 0
         self.rate = 0.1  # a
-        self.before: Tensor | None = None  # r of the turn before (D,)
-        self.now: Tensor | None = None  # r of this turn
+        self.started = False
+        self.mean: Tensor | None = None  # r of this turn (D,)
         self.projection: Tensor | None = None  # P (D, D)
 
     def before_run(self, runner: Any) -> None:
@@ -49,7 +50,7 @@ class MLA(Balancing):
         if not isinstance(head, HEADS.get('Classify')):
             raise ValueError(f'MLA needs the head Classify; the model has {type(head).__name__}')
         super().before_run(runner)
-        self.before = self.now = self.projection = None
+        self.started, self.mean, self.projection = False, None, None
 
     def before_train(self, runner: Any) -> None:
         """Refuse accumulated gradients."""
@@ -69,7 +70,7 @@ class MLA(Balancing):
         vector = step.model.fuser(step.only(m)).vector
         present = step.signals[m].present
         loss = (step.loss(step.model.head(vector)) * present).sum() / present.sum().clamp(min=1)
-        self.now = mean_over_ranks(mean(vector.detach().float(), present))
+        self.mean = mean_over_ranks(mean(vector.detach().float(), present))
         # Zero times the prediction of all: under DDP every parameter needs a gradient.
         turns = {f'balance_{o}': loss.new_tensor(float(o == m)) for o in self.modalities}
         return {**step.losses, 'loss_task': loss + 0 * step.prediction.sum(), **turns}
@@ -81,12 +82,12 @@ class MLA(Balancing):
                 for parameter in model.get_submodule(f'encoders.{m}').parameters():
                     parameter.grad = None
         weight = model.get_parameter('head.linear.weight')
-        if self.before is not None and weight.grad is not None:
+        if self.started and self.mean is not None and weight.grad is not None:
             last = torch.eye(weight.shape[1]) if self.projection is None else self.projection
-            before = self.before.to(weight.device)  # a checkpoint is read to the CPU
-            self.projection = project(last.to(weight.device), before, self.rate)
+            # A checkpoint is read to the CPU.
+            self.projection = project(last.to(weight.device), self.mean, self.rate)
             weight.grad.copy_(weight.grad @ self.projection.T.to(weight.grad.dtype))
-        self.before = self.now
+        self.started = True
 
     def predictions(self, model: nn.Module, signals: Signals) -> Tensor | None:
         """Logits weighted by how certain each modality is alone: (B, C)."""
@@ -103,12 +104,12 @@ class MLA(Balancing):
         return (weights.unsqueeze(-1) * all_logits).sum(0)
 
     def state_dict(self) -> dict[str, Any]:
-        """P and r; None before the second and the first turn."""
-        return {'projection': self.projection, 'before': self.before}
+        """P, None before the second turn, and whether there was a first one."""
+        return {'projection': self.projection, 'started': self.started}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take them back."""
-        self.projection, self.before = state['projection'], state['before']
+        self.projection, self.started = state['projection'], state['started']
 
 
 def mean(vector: Tensor, present: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def test_modalities_take_turns_and_the_head_is_projected(modalities):
     made = model(modalities)
     names, run = list(made.encoders), start(made)
     width = made.fuser.out_dim
-    projection, before = np.eye(width), None
+    projection = np.eye(width)
     for index in range(4):
         given, m = batch(modalities, seed=index), names[index % modalities]
         given['inputs'][m].mask[0] = False  # a sample without it
@@ -61,13 +61,13 @@ def test_modalities_take_turns_and_the_head_is_projected(modalities):
         gradients = plain(made, given, m)
         vectors = alone(made, given, m)[1:]
         logged = turn(run, given, index)
-        if before is not None:
-            k, a = projection @ before, 0.1 ** (1 + index / LENGTH)
-            projection = projection - np.outer(k, k) / (a + before @ projection @ before)
+        if index:
+            r, a = vectors.mean(0), 0.1 ** (1 + index / LENGTH)
+            k = projection @ r
+            projection = projection - np.outer(k, k) / (a + r @ projection @ r)
             projection = projection / np.sqrt((projection**2).sum())
             weight = gradients['head.linear.weight'].numpy() @ projection.T
             gradients['head.linear.weight'] = torch.tensor(weight, dtype=torch.float32)
-        before = vectors.mean(0)
         for name, parameter in made.named_parameters():
             moved = old[name] - 0.1 * gradients.get(name, torch.zeros(()))
             torch.testing.assert_close(parameter, moved, msg=f'{name}, turn {index}')
