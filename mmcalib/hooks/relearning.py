@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 from sklearn.cluster import KMeans
+from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import DataLoader, Subset
 
 from mmcalib.engine.balancing import Balancing, mean_over_ranks, unwrap
@@ -19,8 +20,8 @@ class Relearning(Balancing):
 
     Wei et al., "Diagnosing and Re-learning for Balanced Multimodal Learning", ECCV 2024,
     arXiv:2407.09705: after every `every` epochs, `times` times, features of each modality are
-    clustered by K-means with as many clusters as classes; the gap between the purity of the
-    clusters in training and in validation is g_m; w_m = tanh(strength g_m);
+    scaled to [-1, 1] and clustered by K-means with as many clusters as classes; the gap between the
+    purity of the clusters in training and in validation is g_m; w_m = tanh(strength g_m);
     theta_m <- (1 - w_m) theta_m + w_m theta_m at the start.
 
     The paper leaves open, and we decide: a feature is the encoder's mean over real tokens, in
@@ -134,6 +135,7 @@ class Relearning(Balancing):
             if len(y) < 2:
                 found.append(float('nan'))
                 continue
+            x = MinMaxScaler((-1, 1)).fit_transform(x)
             count = min(len(np.unique(y)), len(np.unique(x, axis=0)))
             found.append(purity(KMeans(count, n_init=10, random_state=self.seed).fit_predict(x), y))
         return found

@@ -161,3 +161,18 @@ def test_a_run_without_validation_or_without_classes_is_refused():
     data.dataset.__class__.__getitem__ = lambda self, i: {'target': torch.tensor(0.5)}
     with pytest.raises(ValueError, match=r'one class per sample.*float32'):
         run(Relearning(), data, loader([]))
+
+
+def test_features_are_scaled_before_they_are_clustered():
+    # The second coordinate of audio tells the classes apart, the first is noise 1000 times as wide.
+    class Faint(Blobs):
+        def __getitem__(self, index):
+            item = super().__getitem__(index)
+            wide = 1000.0 * (index // 2 % 2) + index
+            x = torch.tensor([[wide, float(index % 2), float(index % 2)]])
+            item['inputs']['audio'] = Signal(x, torch.tensor([True]))
+            return item
+
+    hook = Relearning(every=1)
+    r = run(hook, DataLoader(Faint([]), 5, collate_fn=collate), loader([]))
+    assert hook.purities(r.model, r.train_dataloader)[0] == 1
