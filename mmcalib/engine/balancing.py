@@ -108,7 +108,9 @@ class Balancing(Hook):
             checkpoint.setdefault('balancing', {})[type(self).__name__] = state
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Take back the state of this method, if the checkpoint has it."""
+        """Take back the state of this method on resume; a run that starts from weights has none."""
+        if not getattr(runner, '_resume', True):
+            return
         if state := checkpoint.get('balancing', {}).get(type(self).__name__):
             self.load_state_dict(state)
 

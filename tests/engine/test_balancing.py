@@ -95,6 +95,9 @@ def test_the_state_travels_in_the_checkpoint():
     restored = Doubles()
     restored.after_load_checkpoint(None, checkpoint)
     assert restored.count == 3
+    tuned = Doubles()
+    tuned.after_load_checkpoint(SimpleNamespace(_resume=False), checkpoint)  # load_from
+    assert not hasattr(tuned, 'count')
 
 
 def test_one_modality_and_two_methods_are_refused():
