@@ -89,16 +89,27 @@ def use_sample(cfg: Config, options: Mapping[str, Any]) -> bool:
 def prepare_sample(cfg: Config) -> None:
     """Say that this is sample data, and generate it where that is up to us."""
     print(cfg.sample.notice, flush=True)
-    if cfg.sample.root in {cfg[loader].dataset.root for loader in LOADERS if cfg.get(loader)}:
+    if cfg.sample.root in {data_root(cfg[loader].dataset) for loader in LOADERS if cfg.get(loader)}:
         import_module(cfg.sample.module).generate(cfg.sample.root, **cfg.sample.get('args', {}))
 
 
 def share(cfg: Config) -> None:
-    """Give every loader's data set the arguments in `data`, and drop `data`; a loader's own win."""
-    shared = cfg.pop('data', {})
+    """Resolve what concerns every loader's data set: `data`, its arguments, and `missing`.
+
+    A loader's own arguments win. `missing` holds the arguments of the data set `Missing`, which is
+    put around each.
+    """
+    shared, missing = cfg.pop('data', {}), cfg.pop('missing', None)
     for loader in LOADERS:
         if cfg.get(loader) is not None:
             cfg[loader].dataset = {**shared, **cfg[loader].dataset}
+            if missing is not None:
+                cfg[loader].dataset = dict(type='Missing', dataset=cfg[loader].dataset, **missing)
+
+
+def data_root(dataset: Mapping[str, Any]) -> str:
+    """The root of a data set, through what is around it."""
+    return dataset['root'] if 'root' in dataset else data_root(dataset['dataset'])
 
 
 def _shared(cfg: Config, asked: str) -> dict[str, Any]:

@@ -111,3 +111,17 @@ def test_a_balancing_method_is_one_more_hook_and_names_the_work_dir(file):
     cfg = config.load(str(file), calibrator='VGMR', seed=3, balancing='OGM')
     assert cfg.custom_hooks == [dict(type='OGM')]
     assert cfg.experiment_name.startswith('some-VGMR-OGM-seed3')
+
+
+def test_missing_is_put_around_every_data_set(file, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr('mmcalib.samples.ave.generate', lambda root, **_: made.append(root))
+    cfg = config.load(str(file), {'missing.rate': 0.3, 'missing.splits': ['val']})
+    plain = config.load(str(file))
+    for loader in ('train_dataloader', 'val_dataloader'):
+        assert cfg[loader].dataset == dict(
+            type='Missing', dataset=plain[loader].dataset, rate=0.3, splits=['val']
+        )
+    assert 'missing' not in cfg and cfg.test_dataloader is None
+    config.prepare_sample(cfg)
+    assert made == [str(tmp_path / 'sample')]
