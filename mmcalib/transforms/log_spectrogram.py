@@ -50,6 +50,8 @@ class LogSpectrogram:
     def __call__(self, waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """(samples,) float32 -> (1, frequencies, steps) float32."""
         length = round(self.rate_hz * self.length_s)
+        if len(waveform) == 0:
+            waveform = np.zeros(1, np.float32)
         tiled = np.tile(waveform, ceil(length / len(waveform)))[:length]
         power = spectrogram(tiled, self.rate_hz, nperseg=self.nperseg, noverlap=self.noverlap)[2]
         log = np.log(power + np.float32(self.eps), dtype=np.float32)

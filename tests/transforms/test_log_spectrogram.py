@@ -49,8 +49,10 @@ def test_without_standardising_it_is_the_log_power():
     np.testing.assert_allclose(transform(wave, RNG)[0], expected, atol=1e-3)
 
 
-def test_silence_becomes_zeros_not_nan():
-    given = LogSpectrogram()(np.zeros(1000, np.float32), RNG)
+@pytest.mark.parametrize('samples', [0, 1, 1000])
+def test_silence_becomes_zeros_not_nan(samples):
+    given = LogSpectrogram()(np.zeros(samples, np.float32), RNG)
+    assert given.shape == (1, 257, 1004)
     assert np.isfinite(given).all() and np.abs(given).max() < 1e-3
 
 
