@@ -13,8 +13,9 @@ WINDOW_S = 0.025
 class Fbank:
     """Log energies of Kaldi's mel filters, padded or cut to a number of windows, and scaled.
 
-    x -> (fbank(x - mean(x)) - mean) / (2 std), with Kaldi's defaults: Hann windows of 25 ms
-    (`hanning`), no dither, pre-emphasis 0.97, from 20 Hz up. Windows that are added are 0 before
+    x -> (fbank(x) - mean) / (2 std), with Kaldi's defaults: Hann windows of 25 ms
+    (`hanning`), no dither, pre-emphasis 0.97, from 20 Hz up,
+    the mean of each window removed (so that of the waveform need not be). Windows that are added are 0 before
     scaling. The recipe is that of Gong et al., "AST: Audio Spectrogram Transformer", Interspeech
     2021, arXiv:2104.01778, here with the mean and deviation that OGM-GE's code has for
     Kinetics-Sounds. AST's own, of AudioSet, are mean=-4.2677393, std=4.5689974. The files that MLA
@@ -55,7 +56,7 @@ class Fbank:
         energies = torch.zeros(0, self.bins)
         if len(x) >= int(self.rate_hz * WINDOW_S):
             energies = torchaudio().compliance.kaldi.fbank(
-                (x - x.mean()).unsqueeze(0),
+                x.unsqueeze(0),
                 num_mel_bins=self.bins,
                 sample_frequency=self.rate_hz,
                 frame_length=1000 * WINDOW_S,
