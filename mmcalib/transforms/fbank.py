@@ -13,9 +13,9 @@ WINDOW_S = 0.025
 class Fbank:
     """Log energies of Kaldi's mel filters, padded or cut to a number of windows, and scaled.
 
-    x -> (fbank(x) - mean) / (2 std), with Kaldi's defaults: Hann windows of 25 ms
-    (`hanning`), no dither, pre-emphasis 0.97, from 20 Hz up,
-    the mean of each window removed (so that of the waveform need not be). Windows that are added are 0 before
+    x -> (fbank(x) - mean) / (2 std), with Kaldi's defaults: Hann windows of 25 ms (`hanning`), no
+    dither, pre-emphasis 0.97, from 20 Hz up, each window's own mean removed, so that the waveform's
+    need not be. Windows that are added are 0 before
     scaling. The recipe is that of Gong et al., "AST: Audio Spectrogram Transformer", Interspeech
     2021, arXiv:2104.01778, here with the mean and deviation that OGM-GE's code has for
     Kinetics-Sounds. AST's own, of AudioSet, are mean=-4.2677393, std=4.5689974. The files that MLA
