@@ -28,8 +28,8 @@ class Missing(Dataset):
             a modality that is not named keeps its own.
         drop: a modality, or several, that every sample loses.
         seed: of the pattern; it is the same for every seed of the run.
-        splits: take away only where the `split` in the data set's metainfo is among these; None
-            takes away always.
+        splits: take away only where the `split` in the data set's metainfo is this, or one of
+            these; None takes away always.
         keep_one: a sample that would lose all it has keeps one, drawn evenly from those whose rate
             is not 1 by `drop`. Of two modalities each is then lost at rate - rate^2 / 2. False
             leaves nothing of some samples.
@@ -48,7 +48,7 @@ class Missing(Dataset):
         rate: float | Mapping[str, float] = 0.0,
         drop: str | Sequence[str] = (),
         seed: int = 0,
-        splits: Sequence[str] | None = None,
+        splits: str | Sequence[str] | None = None,
         keep_one: bool = True,
         each_epoch: bool = False,
     ) -> None:
@@ -68,7 +68,8 @@ class Missing(Dataset):
             raise ValueError(f'{asked} drops all modalities; keep_one=False leaves nothing')
         if splits is not None and 'split' not in meta:
             raise ValueError(f'Missing(splits={splits}), but the data set names no split: {meta}')
-        self.active = splits is None or meta['split'] in splits
+        named = (splits,) if isinstance(splits, str) else splits
+        self.active = named is None or meta['split'] in named
         self.rates = np.array([rates.get(m, 0.0) for m in self.modalities])
         self.seed, self.keep_one, self.each_epoch = seed, keep_one, each_epoch
         shares = self.pattern(0).mean(axis=0).tolist() if self.active else [0.0] * len(self.rates)

@@ -173,6 +173,8 @@ def test_only_the_named_splits_lose_anything():
         data = Missing(Whole(50, split=split), rate=0.9, splits=['test', 'val'])
         assert kept(data).all() != active
         assert (max(data.metainfo['missing']['share'].values()) > 0) == active
+    assert kept(Missing(Whole(50, split='es'), rate=0.9, splits='test')).all()
+    assert not kept(Missing(Whole(50), rate=0.9, splits='test')).all()
     with pytest.raises(ValueError, match=r"splits=\['test'\].*names no split"):
         Missing(Whole(50, split=None), splits=['test'])
 
