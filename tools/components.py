@@ -42,7 +42,7 @@ COST = """
 ratio to the same model with `Identity` and `Concat`: the median of {pairs} pairs of steps run in
 turns, and in brackets the smallest and the largest. Inference is the prediction of a batch. Two
 ResNet-18 take most of both, so this is what a user of that config feels, not the cost of the part
-alone.
+alone. A range that holds 1 shows no difference.
 """
 
 
