@@ -1,8 +1,8 @@
 """Resize the frames of a clip."""
 
-import cv2
 import numpy as np
 
+from mmcalib.media.image import resize
 from mmcalib.registry import TRANSFORMS
 
 
@@ -20,7 +20,5 @@ class Resize:
         self.size = size
 
     def __call__(self, frames: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """(T, H, W, 3) uint8 -> (T, size, size, 3) uint8."""
-        shrinks = self.size <= min(frames.shape[1:3])
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.stack([cv2.resize(f, (self.size, self.size), interpolation=how) for f in frames])
+        """(T, H, W, C) uint8 -> (T, size, size, C) uint8."""
+        return resize(frames, self.size, self.size)

@@ -26,6 +26,15 @@ def test_every_shape_becomes_the_square(shape):
     assert Resize()(np.zeros((*shape, 3), np.uint8), RNG).shape == (shape[0], 224, 224, 3)
 
 
+@pytest.mark.parametrize('channels', [1, 2, 3])
+def test_any_number_of_channels_and_no_frame_at_all(channels):
+    for count in (0, 2):
+        frames = RNG.integers(0, 256, (count, 8, 8, channels), np.uint8)
+        given = Resize(4)(frames, RNG)
+        blocks = frames.reshape(count, 4, 2, 4, 2, channels).mean(axis=(2, 4))
+        np.testing.assert_allclose(given, blocks, atol=1)
+
+
 def test_a_size_of_nothing_is_refused():
     with pytest.raises(ValueError, match=r'Resize\(size=0\)'):
         Resize(0)
