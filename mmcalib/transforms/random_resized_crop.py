@@ -1,10 +1,10 @@
 """One random crop for all frames of a clip."""
 
-from math import exp, log, sqrt
+from math import exp, sqrt
 
-import cv2
 import numpy as np
 
+from mmcalib.media.image import resize
 from mmcalib.registry import TRANSFORMS
 
 TRIES = 10  # then the largest centred crop, as torchvision does
@@ -39,24 +39,23 @@ class RandomResizedCrop:
         self.ratio = ratio
 
     def __call__(self, frames: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """(T, H, W, 3) uint8 -> (T, size, size, 3) uint8."""
+        """(T, H, W, C) uint8 -> (T, size, size, C) uint8."""
         top, left, height, width = self.box(frames.shape[1], frames.shape[2], generator)
         cut = frames[:, top : top + height, left : left + width]
-        how = cv2.INTER_AREA if self.size <= min(height, width) else cv2.INTER_LINEAR
-        return np.stack([cv2.resize(f, (self.size, self.size), interpolation=how) for f in cut])
+        return resize(cut, self.size, self.size)
 
     def box(
         self, height: int, width: int, generator: np.random.Generator
     ) -> tuple[int, int, int, int]:
         """Top, left, height and width in pixels of a box within a frame."""
-        for _ in range(TRIES):
-            area = height * width * generator.uniform(*self.scale)
-            ratio = exp(generator.uniform(log(self.ratio[0]), log(self.ratio[1])))
-            h, w = round(sqrt(area / ratio)), round(sqrt(area * ratio))
-            if 0 < h <= height and 0 < w <= width:
-                top = generator.integers(height - h, endpoint=True)
-                left = generator.integers(width - w, endpoint=True)
-                return int(top), int(left), h, w
+        # All draws at once, and tests before rounding: modalities that draw from equal generators
+        # get the same part of frames of different sizes, and draw alike afterwards.
+        for draws in generator.random((TRIES, 4)):
+            area = height * width * float(np.interp(draws[0], (0, 1), self.scale))
+            ratio = exp(float(np.interp(draws[1], (0, 1), np.log(self.ratio))))
+            if area <= height * height * ratio and area * ratio <= width * width:
+                h, w = max(1, round(sqrt(area / ratio))), max(1, round(sqrt(area * ratio)))
+                return int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1)), h, w
         ratio = min(max(width / height, self.ratio[0]), self.ratio[1])
         h = min(height, max(1, round(width / ratio)))
         w = min(width, max(1, round(height * ratio)))

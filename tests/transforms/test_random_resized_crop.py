@@ -54,6 +54,43 @@ def test_the_same_generator_state_gives_the_same_crop_and_another_another():
     assert (first != other).any()
 
 
+def test_frames_of_another_size_are_cut_at_the_same_place_and_leave_the_generator_alike():
+    transform, large, small = RandomResizedCrop(), [], []
+    for seed in range(300):
+        one, two = np.random.default_rng(seed), np.random.default_rng(seed)
+        large.append(transform.box(2400, 3200, one))
+        small.append(transform.box(240, 320, two))
+        assert one.random() == two.random()
+    np.testing.assert_allclose(np.array(large) / 10, small, atol=1.9)
+    for shape in ((3, 500), (500, 3), (40, 40)):  # few boxes fit, most, all
+        generator = np.random.default_rng(0)
+        transform.box(*shape, generator)
+        assert generator.bit_generator.state == after_ten_tries()
+
+
+def test_every_place_is_as_likely_as_the_first():
+    transform = RandomResizedCrop(8, scale=(1 / 9, 1 / 9), ratio=(1.0, 1.0))
+    generator = np.random.default_rng(0)
+    boxes = np.array([transform.box(3, 3, generator) for _ in range(1800)])
+    assert (boxes[:, 2:] == 1).all()
+    places = np.bincount(3 * boxes[:, 0] + boxes[:, 1])
+    assert len(places) == 9 and np.abs(places - 200).max() < 50
+
+
+def after_ten_tries() -> dict:
+    generator = np.random.default_rng(0)
+    generator.random((10, 4))
+    return generator.bit_generator.state
+
+
+@pytest.mark.parametrize('channels', [1, 2, 3])
+def test_any_number_of_channels_and_no_frame_at_all(channels):
+    for count in (0, 2):
+        frames = np.zeros((count, 30, 40, channels), np.uint8)
+        given = RandomResizedCrop(16)(frames, np.random.default_rng(0))
+        assert given.shape == (count, 16, 16, channels) and given.dtype == np.uint8
+
+
 @pytest.mark.parametrize(('height', 'width'), [(10, 400), (400, 10), (1, 1)])
 def test_a_frame_that_no_box_fits_gives_the_largest_centred_one(height, width):
     transform = RandomResizedCrop(8, scale=(1.0, 1.0), ratio=(1.0, 1.0))
