@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,3 +67,23 @@ def as_tokens(values: Any, place: str) -> np.ndarray:
         raise MediaError(f'{place}: no numbers, the shape is {array.shape}')
     tokens = array.astype(np.float32)
     return tokens.reshape(1, -1) if tokens.ndim < 2 else tokens
+
+
+class Cleaned(NamedTuple):
+    """What `clean` returns."""
+
+    features: np.ndarray
+    count: int  # values that were replaced
+
+
+def clean(features: np.ndarray) -> Cleaned:
+    """Zero in the place of NaN and infinity, and how many there were; the input stays as it is.
+
+    CMU-MOSI's acoustic features hold -inf, the logarithm of nothing; published results put 0.
+
+    Args:
+        features: of any shape.
+    """
+    real = np.isfinite(features)
+    count = real.size - int(np.count_nonzero(real))
+    return Cleaned(np.where(real, features, np.zeros((), features.dtype)), count)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmcalib.media import MediaError
-from mmcalib.media.features import as_tokens, read_features
+from mmcalib.media.features import as_tokens, clean, read_features
 from mmcalib.media.image import read_image
 
 X = np.arange(6.0).reshape(2, 3)
@@ -100,3 +100,14 @@ def test_a_picture_is_rgb_and_a_broken_one_is_named(tmp_path):
     ]:
         with pytest.raises(MediaError, match=rf'{name}.*{why}'):
             read_image(tmp_path / name)
+
+
+def test_what_is_not_finite_becomes_zero_and_is_counted():
+    dirty = np.array([[1.0, -np.inf], [np.nan, 4.0], [np.inf, -6.0]], np.float32)
+    before = dirty.copy()
+    given = clean(dirty)
+    assert given.features.tolist() == [[1, 0], [0, 4], [0, -6]] and given.count == 3
+    assert given.features.dtype == np.float32
+    np.testing.assert_array_equal(dirty, before)
+    assert clean(X).count == 0 and (clean(X).features == X).all()
+    assert clean(np.zeros((0, 5), np.float32)).features.shape == (0, 5)
