@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache, partial
 from itertools import product
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,22 @@ def segment_times(
     """
     within = 0.5 if generator is None else generator.random(count)
     return start_s + (end_s - start_s) * (np.arange(count) + within) / count
+
+
+def steady_times(start_s: float, end_s: float, rate_hz: float = 1.0) -> np.ndarray:
+    """(n,) seconds: `start_s`, and every `1 / rate_hz` s from there until before `end_s`.
+
+    Of 4.2 s at 1 Hz these are 5, as of a clip that was extracted at one frame per second.
+
+    Args:
+        start_s: start of the span in seconds; there is always this one time.
+        end_s: end of the span in seconds.
+        rate_hz: how many per second.
+    """
+    if rate_hz <= 0:
+        raise ValueError(f'steady_times(rate_hz={rate_hz}); it must be positive')
+    count = max(1, ceil((end_s - start_s - TIE_S) * rate_hz))
+    return start_s + np.arange(count) / rate_hz
 
 
 def duration(path: str | Path) -> float:

@@ -8,7 +8,7 @@ import pytest
 from footage import AUDIO_ONLY, CONTAINERS, numbers, write
 
 from mmcalib.media import MediaError, video
-from mmcalib.media.video import duration, read_frames, segment_times
+from mmcalib.media.video import duration, read_frames, segment_times, steady_times
 
 SHARED = Path(__file__).parents[3] / 'shared' / 'data' / 'av_samples'
 LEFT_OUT = (
@@ -179,6 +179,15 @@ def test_segment_times_lie_in_the_middle_or_anywhere_of_equal_segments():
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.1, 'segments are drawn independently'
     again = segment_times(1.0, 3.0, 4, np.random.default_rng(7))
     np.testing.assert_array_equal(drawn[7], again)
+
+
+def test_steady_times_are_equally_far_apart_and_before_the_end():
+    np.testing.assert_allclose(steady_times(0.5, 3.7), [0.5, 1.5, 2.5, 3.5])
+    np.testing.assert_allclose(steady_times(0.0, 3.0), [0, 1, 2])
+    np.testing.assert_allclose(steady_times(0.0, 0.1 * 3, 10.0), [0, 0.1, 0.2])
+    np.testing.assert_allclose(steady_times(2.0, 2.0), [2.0])
+    with pytest.raises(ValueError, match=r'rate_hz=0\)'):
+        steady_times(0.0, 1.0, 0)
 
 
 def test_a_frame_that_was_let_pass_is_asked_for_again():
