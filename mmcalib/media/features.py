@@ -1,5 +1,6 @@
 """Precomputed features of a file, or of a cell of a table."""
 
+import struct
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,7 +12,11 @@ from numpy.lib.npyio import NpzFile
 
 from mmcalib.media import MediaError
 
-NOT_READABLE = (ValueError, OSError, EOFError, RuntimeError, UnpicklingError, zipfile.BadZipFile)
+NOT_READABLE = (
+    *(ValueError, OSError, EOFError, RuntimeError, UnpicklingError, zipfile.BadZipFile),
+    # What torch's unpickler raises on random bytes.
+    *(LookupError, TypeError, AttributeError, AssertionError, struct.error),
+)
 
 
 def read_features(path: str | Path, key: str | None = None) -> np.ndarray:

@@ -111,3 +111,10 @@ def test_what_is_not_finite_becomes_zero_and_is_counted():
     np.testing.assert_array_equal(dirty, before)
     assert clean(X).count == 0 and (clean(X).features == X).all()
     assert clean(np.zeros((0, 5), np.float32)).features.shape == (0, 5)
+
+
+@pytest.mark.parametrize('data', [b'truncated', b'.', b'U', b'(.', b'}t.', b'X\0\0'])
+def test_bytes_that_torch_did_not_write_are_a_media_error(tmp_path, data):
+    (tmp_path / 'a.pt').write_bytes(data)
+    with pytest.raises(MediaError, match=r'a\.pt: asked for features'):
+        read_features(tmp_path / 'a.pt')
