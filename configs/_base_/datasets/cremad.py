@@ -1,12 +1,12 @@
-# CREMA-D: a spoken sentence and its speaker, one of 6 emotions. Sound as in OGM-GE: 3 s at
-# 22050 Hz, 257 frequencies, not standardised.
+# CREMA-D: a spoken sentence and its speaker, one of 6 emotions (docs/datasets/cremad.md). Sound as
+# in OGM-GE: 3 s at 22050 Hz, 257 frequencies x 188 steps, not standardised.
 num_classes = 6
 data = dict(  # shared by the three loaders
     type='CREMAD',
     root='data/CREMA-D',
     frames=1,
     rate_hz=22050,
-    audio=[dict(type='LogSpectrogram', rate_hz=22050, length_s=3.0, standardise=False)],
+    audio=[dict(type='FixLength', rate_hz=22050, length_s=3.0), dict(type='LogSTFT')],
 )
 evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
 loader = dict(
