@@ -12,12 +12,14 @@ import torch
 from footage import numbers, write
 from mmengine.logging import MMLogger
 
+from mmcalib import config
 from mmcalib.contract import Draw
 from mmcalib.datasets.collate import collate
 from mmcalib.datasets.cremad import CREMAD, ORDERS
 from mmcalib.media import MediaError
-from mmcalib.registry import DATASETS
+from mmcalib.registry import DATASETS, MODELS
 
+CONFIGS = Path(__file__).parents[2] / 'configs'
 VOTES = Path(__file__).parents[3] / 'shared' / 'data' / 'cremad_votes' / 'cremad_votes.npz'
 OGM = ('NEU', 'HAP', 'SAD', 'FEA', 'DIS', 'ANG')
 WORDS = dict(zip(OGM, ('Neutral', 'Happy', 'Sad', 'Fear', 'Disgust', 'Anger'), strict=True))
@@ -220,6 +222,13 @@ def test_an_actor_is_in_one_split_only(made, layout):
     assert sorted(chain(*parts.values())) == sorted(CLIPS)
     data = CREMAD(made / layout, 'train', **RAW, protocol='speaker')
     assert data.metainfo['counts']['actors_in_train_and_test'] == 0
+
+
+def test_no_seed_puts_an_actor_of_the_test_split_in_validation(made):
+    for seed in range(12):
+        parts = splits(made / 'raw', protocol='speaker', split_seed=seed, modalities=('audio',))
+        assert not {c[:4] for c in parts['val']} & {c[:4] for c in parts['test']}
+        assert len(parts['train']) == 24 and len(parts['val']) == len(parts['test']) == 12
 
 
 def test_two_actors_are_too_few_to_keep_apart(copy):
@@ -502,6 +511,25 @@ def test_clips_that_no_list_names_are_counted(copy):
     root = copy('ogm')
     (root / 'train.csv').write_text(rows(TRAIN[4:]))
     assert CREMAD(root, 'train', **RAW).metainfo['counts']['unlisted'] == 4
+
+
+@pytest.mark.parametrize('name', ['base_conv', 'calib_conv', 'base_seq', 'calib_seq'])
+def test_a_config_takes_a_step_on_files(made, name):
+    torch.manual_seed(0)
+    cfg = config.load(str(CONFIGS / f'{name}_cremad.py'), root=str(made / 'ogm'))
+    cfg.train_dataloader.dataset.visual[0].size = 64
+    data = DATASETS.build(cfg.train_dataloader.dataset)
+    batch = collate([data[index] for index in range(4)])
+    assert batch['inputs']['audio'].x.shape == (4, 1, 1, 257, 188)
+    model = MODELS.build(cfg.model).train()
+    before = [p.detach().clone() for p in model.parameters()]
+    optimiser = torch.optim.SGD(model.parameters(), 0.01)
+    loss = sum(model(batch['inputs'], batch['target'], mode='loss').values())
+    loss.backward()
+    optimiser.step()
+    assert loss.isfinite()
+    moved = [not torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True)]
+    assert sum(moved) > 0.9 * len(moved)
 
 
 @pytest.mark.skipif(not VOTES.exists(), reason='no shared data on this machine')
