@@ -1,6 +1,7 @@
 """Runner: mmengine's Runner, mended for current PyTorch."""
 
 import atexit
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -142,6 +143,7 @@ class Runner(mmengine.runner.Runner):
 def _leave() -> None:
     """Join gloo's threads: one that is still alive at the end of the process aborts it."""
     if torch.distributed.is_initialized():
+        gc.collect()  # the DDP model, in a cycle of runner and hooks, would keep them alive
         torch.distributed.destroy_process_group()
 
 
