@@ -78,7 +78,7 @@ class Cleaned(NamedTuple):
     """What `clean` returns."""
 
     features: np.ndarray
-    count: int  # values that were replaced
+    replaced: int  # how many values were not finite
 
 
 def clean(features: np.ndarray) -> Cleaned:
@@ -90,5 +90,5 @@ def clean(features: np.ndarray) -> Cleaned:
         features: of any shape.
     """
     real = np.isfinite(features)
-    count = real.size - int(np.count_nonzero(real))
-    return Cleaned(np.where(real, features, np.zeros((), features.dtype)), count)
+    replaced = real.size - int(np.count_nonzero(real))
+    return Cleaned(np.where(real, features, np.zeros((), features.dtype)), replaced)

@@ -106,10 +106,10 @@ def test_what_is_not_finite_becomes_zero_and_is_counted():
     dirty = np.array([[1.0, -np.inf], [np.nan, 4.0], [np.inf, -6.0]], np.float32)
     before = dirty.copy()
     given = clean(dirty)
-    assert given.features.tolist() == [[1, 0], [0, 4], [0, -6]] and given.count == 3
+    assert given.features.tolist() == [[1, 0], [0, 4], [0, -6]] and given.replaced == 3
     assert given.features.dtype == np.float32
     np.testing.assert_array_equal(dirty, before)
-    assert clean(X).count == 0 and (clean(X).features == X).all()
+    assert clean(X).replaced == 0 and (clean(X).features == X).all()
     assert clean(np.zeros((0, 5), np.float32)).features.shape == (0, 5)
 
 
