@@ -1,7 +1,13 @@
 """What every test shares: one seed, and one warning that is not ours."""
 
+import os
+
 import pytest
-import torch
+
+if 'PYTEST_XDIST_WORKER' in os.environ:  # one thread each, or they get in each other's way
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import torch  # noqa: E402  # it reads the variable once
 
 
 def pytest_configure(config: pytest.Config) -> None:
