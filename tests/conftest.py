@@ -7,7 +7,7 @@ import pytest
 if 'PYTEST_XDIST_WORKER' in os.environ:  # one thread each, or they get in each other's way
     os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-import torch  # noqa: E402  # it reads the variable once
+import torch  # it reads the variable once
 
 
 def pytest_configure(config: pytest.Config) -> None:
