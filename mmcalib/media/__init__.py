@@ -1,4 +1,4 @@
-"""Read audio, video and feature files; nothing here knows about data sets.
+"""Read audio, video and feature files; nothing here is a data set.
 
 Seconds count from the start of the file, as a player shows them: zero is where the earliest of its
 streams begins, whatever time stamp it carries.

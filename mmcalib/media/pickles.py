@@ -98,7 +98,8 @@ class _Array(np.ndarray):
             raise _Refused(f'it holds an array {shape} of {dtype} with the wrong number of bytes')
         else:
             content = bytes(content)
-        super().__setstate__((1, shape, dtype, bool(fortran), content))
+        checked: Any = (1, shape, dtype, bool(fortran), content)
+        super().__setstate__(checked)
 
 
 def _dtype_of(given: Any) -> np.dtype:

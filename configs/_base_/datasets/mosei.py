@@ -1,5 +1,5 @@
 # CMU-MOSEI: what is said, its sound and its face, and a sentiment in [-3, 3]. Text is BERT's last
-# layer, computed beforehand. 16326, 1871 and 4659 utterances.
+# layer, computed beforehand. 16326, 1871 and 4659 utterances (docs/datasets/mosi.md).
 widths = dict(text=768, audio=74, vision=35)
 data = dict(  # shared by the three loaders
     type='MOSEI',

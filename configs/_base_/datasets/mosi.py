@@ -1,5 +1,6 @@
 # CMU-MOSI: what is said, its sound and its face, and a sentiment in [-3, 3]. Features in the widths
 # of MIM and MAG-BERT; text is BERT's last layer, computed beforehand. 1284, 229 and 686 utterances.
+# docs/datasets/mosi.md has the files that are around, and their widths.
 widths = dict(text=768, audio=74, vision=47)
 data = dict(  # shared by the three loaders
     type='MOSI',
