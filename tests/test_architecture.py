@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmcalib'
 FLOORS = {
-    **dict.fromkeys(('contract', 'registry', 'media', 'engine'), 0),
+    **dict.fromkeys(('contract', 'registry', 'positions', 'media', 'engine'), 0),
     **dict.fromkeys(('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples'), 1),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 2),
     **dict.fromkeys(('model', 'config'), 3),

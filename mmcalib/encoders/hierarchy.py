@@ -1,6 +1,5 @@
 """Hierarchy: what several depths of one encoder make of every token."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +8,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mmcalib.contract import Encoder, Signal
+from mmcalib.positions import sines
 from mmcalib.registry import ENCODERS
-
-PERIOD = 10_000.0  # of the slowest sine; Vaswani et al. 2017, section 3.5
 
 
 @ENCODERS.register_module()
@@ -86,8 +84,6 @@ class Hierarchy(Encoder):
 
 
 def put(x: Tensor) -> Tensor:
-    """(B, L, D) plus positions: sines in the even columns, cosines in the odd ones."""
-    step = torch.arange(x.shape[1], device=x.device, dtype=torch.float32).unsqueeze(1)
-    rate = torch.arange(0, x.shape[-1], 2, device=x.device) / x.shape[-1]
-    angle = step * torch.exp(-math.log(PERIOD) * rate)
-    return x + torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(x.dtype)
+    """(B, L, D) plus positions."""
+    step = torch.arange(x.shape[1], device=x.device)
+    return x + sines(step, x.shape[-1]).to(x.dtype)

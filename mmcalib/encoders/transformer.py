@@ -2,14 +2,13 @@
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmcalib.contract import Encoder, Signal
+from mmcalib.positions import distances, sines
 from mmcalib.registry import ENCODERS
 
-PERIOD = 10_000.0  # of the slowest sine; Vaswani et al. 2017, section 3.5
 RATIO = 4  # width of the feed-forward layer, in widths
 
 
@@ -104,19 +103,11 @@ class Transformer(Encoder):
         if self.layers:
             x = math.sqrt(self.out_dim) * x
             if self.positions:
-                x = x + sines(raw.mask, self.out_dim).to(x.dtype)
+                x = x + sines(distances(raw.mask), self.out_dim).to(x.dtype)
             x = self.dropout(x)
         for layer in self.layers:
             x = layer(x, ~raw.mask)
         return Signal(self.norm(x), raw.mask)
-
-
-def sines(mask: Tensor, width: int) -> Tensor:
-    """(B, L) -> (B, L, width): sines and cosines of the distance to the first real token."""
-    step = torch.arange(mask.shape[1], device=mask.device) - mask.int().argmax(1, keepdim=True)
-    rate = torch.arange(0, width, 2, device=mask.device) / width
-    angle = step.unsqueeze(-1) * torch.exp(-math.log(PERIOD) * rate)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(2)
 
 
 def check(

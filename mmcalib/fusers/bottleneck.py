@@ -1,14 +1,12 @@
 """MBT: transformers that talk to each other through a few shared tokens."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from mmcalib.contract import Fuser, Fusion, Signal, Signals
+from mmcalib.positions import distances, sines
 from mmcalib.registry import FUSERS
 
-PERIOD = 10_000.0  # of the slowest sine; Vaswani et al. 2017, section 3.5
 SPREAD = 0.02  # of the bottleneck tokens at the start, as in the public code
 
 
@@ -126,7 +124,7 @@ class Bottleneck(Fuser):
     def embed(self, modality: str, signal: Signal) -> Signal:
         """(B, L, D) -> (B, 1 + L, width): a class token, which is always real, and the tokens."""
         x = self.project[modality](signal.clean())
-        x = x + sines(signal.mask, self.out_dim).to(x.dtype)
+        x = x + sines(distances(signal.mask), self.out_dim).to(x.dtype)
         first = self.classes[modality].to(x.dtype).expand(len(x), 1, -1)
         real = signal.mask.new_ones(len(x), 1)
         return Signal(torch.cat([first, x], dim=1), torch.cat([real, signal.mask], dim=1))
@@ -136,11 +134,3 @@ def average(x: Tensor, here: Tensor) -> Tensor:
     """(M, B, ...) -> (B, ...): mean over present modalities, zero without any."""
     here = here.reshape(*here.shape, *[1] * (x.ndim - 2))
     return (x * here).sum(0) / here.sum(0).clamp(min=1)
-
-
-def sines(mask: Tensor, width: int) -> Tensor:
-    """(B, L) -> (B, L, width): sines and cosines of the distance to the first real token."""
-    step = torch.arange(mask.shape[1], device=mask.device) - mask.int().argmax(1, keepdim=True)
-    rate = torch.arange(0, width, 2, device=mask.device) / width
-    angle = step.unsqueeze(-1) * torch.exp(-math.log(PERIOD) * rate)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(2)

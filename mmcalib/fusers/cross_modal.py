@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmcalib.contract import Fuser, Fusion, Signal, Signals
+from mmcalib.positions import distances, sines
 from mmcalib.registry import FUSERS
 
-PERIOD = 10_000.0  # of the slowest sine; Vaswani et al. 2017, section 3.5
 RATIO = 4  # width of the feed-forward layer, in widths
 
 
@@ -190,12 +190,4 @@ class CrossModal(Fuser):
 
 def steps(mask: Tensor) -> Tensor:
     """(B, L) -> (B, L): distance to the first real token; 0 before it."""
-    step = torch.arange(mask.shape[1], device=mask.device) - mask.int().argmax(1, keepdim=True)
-    return step.clamp(min=0)
-
-
-def sines(step: Tensor, width: int) -> Tensor:
-    """(B, L) -> (B, L, width): sines in the even columns, cosines in the odd ones."""
-    rate = torch.arange(0, width, 2, device=step.device) / width
-    angle = step.unsqueeze(-1) * torch.exp(-math.log(PERIOD) * rate)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(2)
+    return distances(mask).clamp(min=0)

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from mmcalib.contract import Fuser, Fusion, Signal, Signals
+from mmcalib.positions import sines
 from mmcalib.registry import FUSERS
-
-PERIOD = 10_000.0  # of the slowest sine; Vaswani et al. 2017, section 3.5
 
 
 @FUSERS.register_module()
@@ -74,12 +73,5 @@ class TokenTransformer(Fuser):
     def embed(self, modality: str, signal: Signal) -> Tensor:
         """(B, L, D) -> (B, L, width): projection + modality embedding + position."""
         x = self.project[modality](signal.clean())
-        return x + self.modality[modality] + positions(x.shape[1], x)
-
-
-def positions(length: int, like: Tensor) -> Tensor:
-    """(length, D): sines in the even columns, cosines in the odd ones."""
-    step = torch.arange(length, device=like.device, dtype=torch.float32).unsqueeze(1)
-    rate = torch.arange(0, like.shape[-1], 2, device=like.device) / like.shape[-1]
-    angle = step * torch.exp(-math.log(PERIOD) * rate)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(like.dtype)
+        step = torch.arange(x.shape[1], device=x.device)
+        return x + self.modality[modality] + sines(step, self.width).to(x.dtype)
