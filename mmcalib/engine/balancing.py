@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
     def only(self, *modalities: str) -> Signals:
         """The calibrated signals, all other modalities declared missing."""
-        return {m: s if m in modalities else s.missing() for m, s in self.signals.items()}
+        return only(self.signals, *modalities)
 
     def predict(self, signals: Signals) -> Tensor:
         """What fuser and head say to these signals: (B, ...)."""
@@ -33,6 +33,11 @@ class Step(NamedTuple):
     def loss(self, prediction: Tensor) -> Tensor:
         """The head's loss of a prediction, per sample: (B,)."""
         return self.model.head.loss(prediction, self.target)
+
+    def mean(self, loss: Tensor, modality: str) -> Tensor:
+        """The mean of losses (B,) over the samples that have a modality; 0 without any."""
+        present = self.signals[modality].present
+        return torch.where(present, loss, 0.0).sum() / present.sum().clamp(min=1)
 
 
 class Balancing(Hook):
@@ -139,6 +144,11 @@ class Balancing(Hook):
             if other is not None:
                 return [{**old, 'prediction': new} for old, new in zip(output, other, strict=True)]
         return output
+
+
+def only(signals: Signals, *modalities: str) -> Signals:
+    """The same signals, all other modalities declared missing."""
+    return {m: s if m in modalities else s.missing() for m, s in signals.items()}
 
 
 def unwrap(model: Any) -> Any:

@@ -36,6 +36,13 @@ def gradients_of(model: nn.Module, modality: str) -> Iterator[Tensor]:
             yield parameter.grad
 
 
+def scale(model: nn.Module, factors: Mapping[str, float]) -> None:
+    """Multiply the gradients of each encoder by its factor."""
+    for m, factor in factors.items():
+        for gradient in gradients_of(model, m):
+            gradient.mul_(factor)
+
+
 def logged(modalities: Sequence[str], values: Tensor) -> Mapping[str, Tensor]:
     """Values (M,) under the names of the log, `balance_<modality>`."""
     return dict(zip((f'balance_{m}' for m in modalities), values, strict=True))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmcalib.contract import Losses
 from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks
-from mmcalib.engine.modulation import evaluating, gradients_of, logged
+from mmcalib.engine.modulation import evaluating, logged, scale
 from mmcalib.registry import HOOKS
 
 MAX_EXPONENT = 80.0  # exp of it is finite in float32
@@ -90,9 +90,7 @@ class AGM(Balancing):
 
     def gradients(self, model: nn.Module) -> None:
         """Scale each encoder's."""
-        for m, factor in self.factors.items():
-            for gradient in gradients_of(model, m):
-                gradient.mul_(factor)
+        scale(model, self.factors)
 
     def state_dict(self) -> dict[str, Any]:
         """The running means."""

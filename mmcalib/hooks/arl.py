@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmcalib.contract import Losses, merge
 from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks
-from mmcalib.engine.modulation import gradients_of, logged
+from mmcalib.engine.modulation import logged, scale
 from mmcalib.registry import HOOKS
 
 
@@ -71,11 +71,9 @@ class ARL(Balancing):
         alone, seen = {}, []
         for m in self.modalities:
             prediction = step.predict(step.only(m))
-            present = step.signals[m].present
-            loss = torch.where(present, step.loss(prediction), 0.0)
             weight = self.gamma if self.active else 1.0
-            alone[f'loss_only_{m}'] = weight * loss.sum() / present.sum().clamp(min=1)
-            seen.append(observe(prediction.detach()[present].float()))
+            alone[f'loss_only_{m}'] = weight * step.mean(step.loss(prediction), m)
+            seen.append(observe(prediction.detach()[step.signals[m].present].float()))
         entropy, magnitude, count = mean_over_ranks(torch.stack(seen)).unbind(1)
         count = count.clamp(min=torch.finfo(count.dtype).tiny)
         temperature = self.temperature if self.active else 0.0
@@ -85,9 +83,7 @@ class ARL(Balancing):
 
     def gradients(self, model: nn.Module) -> None:
         """g + w g."""
-        for m, weight in self.weights.items():
-            for gradient in gradients_of(model, m):
-                gradient.mul_(1 + weight)
+        scale(model, {m: 1 + weight for m, weight in self.weights.items()})
 
 
 def observe(logits: Tensor) -> Tensor:

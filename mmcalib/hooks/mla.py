@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmcalib.contract import Losses, Signals
-from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks, unwrap
+from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks, only, unwrap
 from mmcalib.registry import HEADS, HOOKS
 
 
@@ -68,9 +68,8 @@ class MLA(Balancing):
         """The task loss of one modality, in place of that of all."""
         m = self.modalities[self.turn]
         vector = step.model.fuser(step.only(m)).vector
-        present = step.signals[m].present
-        loss = (step.loss(step.model.head(vector)) * present).sum() / present.sum().clamp(min=1)
-        self.mean = mean_over_ranks(mean(vector.detach().float(), present))
+        loss = step.mean(step.loss(step.model.head(vector)), m)
+        self.mean = mean_over_ranks(mean(vector.detach().float(), step.signals[m].present))
         # Zero times the prediction of all: under DDP every parameter needs a gradient.
         turns = {f'balance_{o}': loss.new_tensor(float(o == m)) for o in self.modalities}
         return {**step.losses, 'loss_task': loss + 0 * step.prediction.sum(), **turns}
@@ -93,8 +92,7 @@ class MLA(Balancing):
         """Logits weighted by how certain each modality is alone: (B, C)."""
         logits, entropies, present = [], [], []
         for m in self.modalities:
-            alone = {o: s if o == m else s.missing() for o, s in signals.items()}
-            logits.append(model.head(model.fuser(alone).vector))  # type: ignore[operator]
+            logits.append(model.head(model.fuser(only(signals, m)).vector))  # type: ignore[operator]
             entropies.append(torch.special.entr(logits[-1].softmax(-1)).sum(-1))
             present.append(signals[m].present)
         here, all_logits = torch.stack(present), torch.stack(logits)  # (M, B), (M, B, C)

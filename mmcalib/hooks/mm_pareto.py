@@ -66,9 +66,7 @@ class MMPareto(Balancing):
         """The losses and those of each modality alone, whose gradients are kept."""
         alone = {}
         for m in self.modalities:
-            present = step.signals[m].present
-            loss = torch.where(present, step.loss(step.predict(step.only(m))), 0.0)
-            alone[f'loss_only_{m}'] = loss.sum() / present.sum().clamp(min=1)
+            alone[f'loss_only_{m}'] = step.mean(step.loss(step.predict(step.only(m))), m)
         told = merge(step.losses, alone)
         total = torch.stack(list(told.values())).sum()
         self.alone, self.whole = {}, {}

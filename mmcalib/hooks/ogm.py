@@ -4,7 +4,7 @@ from torch import nn
 
 from mmcalib.contract import Losses
 from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks
-from mmcalib.engine.modulation import confidences, gradients_of, logged, modulate
+from mmcalib.engine.modulation import confidences, logged, modulate, scale
 from mmcalib.registry import HOOKS
 
 
@@ -56,8 +56,5 @@ class OGM(Balancing):
 
     def gradients(self, model: nn.Module) -> None:
         """Scale each encoder's."""
-        if not self.active:
-            return
-        for m, factor in self.factors.items():
-            for gradient in gradients_of(model, m):
-                gradient.mul_(factor)
+        if self.active:
+            scale(model, self.factors)
