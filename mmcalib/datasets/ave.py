@@ -13,9 +13,10 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mmcalib.contract import Draw, Signal
+from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.audio import read_audio
+from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.video import duration, read_frames, segment_times
 from mmcalib.registry import DATASETS, TRANSFORMS
 
@@ -135,20 +136,14 @@ class AVE(Dataset):
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
         draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
         event = self.events[draw.sample]
-        inputs, unreadable = {}, {}
-        for modality, shape in self.shapes.items():
+
+        def load(modality: str) -> Tensor:
             generator = draw.generator(stream=MODALITIES.index(modality))
-            try:
-                x = self._transform(modality, self._read(modality, event, generator), generator)
-                inputs[modality] = Signal(x, torch.ones(len(x), dtype=torch.bool))
-            except MediaError as error:
-                if self.on_error == 'raise':
-                    raise MediaError(f'{event.id}: {error}') from None
-                unreadable[modality] = str(error)
-                nothing = torch.zeros(shape[0], dtype=torch.bool)
-                inputs[modality] = Signal(torch.zeros(shape), nothing)
+            return self._transform(modality, self._read(modality, event, generator), generator)
+
+        given = gather(self.shapes, load, self.on_error, event.id)
         target = torch.tensor(self.targets[draw.sample])
-        return {'inputs': inputs, 'target': target, 'id': event.id, 'unreadable': unreadable}
+        return {**given._asdict(), 'target': target, 'id': event.id}
 
     def _read(self, modality: str, event: Event, generator: np.random.Generator) -> np.ndarray:
         path = self.videos.get(event.id)
@@ -165,10 +160,7 @@ class AVE(Dataset):
         return read_frames(path, segment_times(start_s, end_s, self.frames, draws))
 
     def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
-        for transform in self.transforms[modality]:
-            array = transform(array, draws)
-        x = torch.from_numpy(np.ascontiguousarray(array))
-        return x.unsqueeze(0) if modality == 'audio' else x
+        return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
 
     def _shape(self, modality: str) -> tuple[int, ...]:
         """The shape that the transforms make of silence or of a black clip."""
@@ -181,9 +173,7 @@ class AVE(Dataset):
         if absent:
             text = f'AVE {split}: {len(absent)} of {len(self)} videos are not on disk'
             text += f' in {self.folder}, first five: {", ".join(absent[:5])}'
-            if self.on_error == 'raise' or 2 * len(absent) > len(self):
-                raise FileNotFoundError(f'{text}; {GUIDE}')
-            print_log(text, logger='current', level=logging.WARNING)
+            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
         return len(absent)
 
 

@@ -14,10 +14,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mmcalib.contract import Draw, Signal
+from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.audio import read_audio
 from mmcalib.media.features import read_features
+from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.picture_folder import read_folder
 from mmcalib.media.riff import check_riff
 from mmcalib.media.splits import stratified, whole_groups
@@ -170,20 +171,14 @@ class CREMAD(Dataset):
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
         draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
         clip = self.ids[draw.sample]
-        inputs, unreadable = {}, {}
-        for modality, shape in self.shapes.items():
+
+        def load(modality: str) -> Tensor:
             generator = draw.generator(stream=MODALITIES.index(modality))
-            try:
-                x = self._transform(modality, self._read(modality, clip, generator), generator)
-                inputs[modality] = Signal(x, torch.ones(len(x), dtype=torch.bool))
-            except MediaError as error:
-                if self.on_error == 'raise':
-                    raise MediaError(f'{clip}: {error}') from None
-                unreadable[modality] = str(error)
-                nothing = torch.zeros(shape[0], dtype=torch.bool)
-                inputs[modality] = Signal(torch.zeros(shape), nothing)
+            return self._transform(modality, self._read(modality, clip, generator), generator)
+
+        given = gather(self.shapes, load, self.on_error, clip)
         target = torch.tensor(self.targets[draw.sample])
-        return {'inputs': inputs, 'target': target, 'id': clip, 'unreadable': unreadable}
+        return {**given._asdict(), 'target': target, 'id': clip}
 
     def _read(self, modality: str, clip: str, generator: np.random.Generator) -> np.ndarray:
         path = self.files[modality].get(clip)
@@ -200,10 +195,7 @@ class CREMAD(Dataset):
         return read_folder(path, self.frames, draws)
 
     def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
-        for transform in self.transforms[modality]:
-            array = transform(array, draws)
-        x = torch.from_numpy(np.ascontiguousarray(array))
-        return x.unsqueeze(0) if modality == 'audio' else x
+        return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
 
     def _usual_bank(self) -> tuple[int, ...]:
         """The shape of filter banks, seen from the first that can be read."""
@@ -231,9 +223,7 @@ class CREMAD(Dataset):
         if absent:
             text = f'CREMAD {split}: {len(absent)} of {len(self)} clips have no {modality} on disk'
             text += f', first five: {", ".join(absent[:5])}'
-            if self.on_error == 'raise' or 2 * len(absent) > len(self):
-                raise FileNotFoundError(f'{text}; {GUIDE}')
-            print_log(text, logger='current', level=logging.WARNING)
+            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
         return len(absent)
 
 

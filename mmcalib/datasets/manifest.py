@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mmcalib.contract import Draw, Signal
+from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.audio import read_audio
 from mmcalib.media.features import as_tokens, read_features
 from mmcalib.media.image import read_image
+from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.table import Row, read_table
 from mmcalib.media.targets import TASKS, read_targets
 from mmcalib.media.video import duration, read_frames, segment_times
@@ -148,34 +148,24 @@ class Manifest(Dataset):
 
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
         draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
-        row, inputs, unreadable = self.rows[draw.sample], {}, {}
+        row = self.rows[draw.sample]
         name = self._id(row)
-        for modality, source in self.sources.items():
+
+        def load(modality: str) -> Tensor | None:
+            if self.sources[modality].column not in row.cells:
+                return None
             # By name, so that a modality is drawn alike whatever else is read.
-            generator = draw.generator(stream=crc32(modality.encode()))
-            try:
-                if source.column in row.cells:
-                    x = self._load(modality, row, generator)
-                    self._check(modality, x)
-                    inputs[modality] = Signal(x, torch.ones(len(x), dtype=torch.bool))
-                    continue
-            except MediaError as error:
-                if self.on_error == 'raise':
-                    raise MediaError(f'{name} ({row.place}): {error}') from None
-                unreadable[modality] = str(error)
-            shape = self.shapes[modality]
-            nothing = torch.zeros(shape[0], dtype=torch.bool)
-            inputs[modality] = Signal(torch.zeros(shape), nothing)
-        target = self.targets[draw.sample]
-        return {'inputs': inputs, 'target': target, 'id': name, 'unreadable': unreadable}
+            x = self._load(modality, row, draw.generator(stream=crc32(modality.encode())))
+            self._check(modality, x)
+            return x
+
+        given = gather(self.shapes, load, self.on_error, f'{name} ({row.place})')
+        return {**given._asdict(), 'target': self.targets[draw.sample], 'id': name}
 
     def _load(self, modality: str, row: Row, generator: np.random.Generator) -> Tensor:
         source = self.sources[modality]
         array = self._read(source, row, generator)
-        for transform in self.transforms[modality]:
-            array = transform(array, generator)
-        x = torch.from_numpy(np.ascontiguousarray(array))
-        return x.unsqueeze(0) if source.read == 'audio' else x
+        return transformed(array, self.transforms[modality], generator, source.read == 'audio')
 
     def _read(self, source: Source, row: Row, generator: np.random.Generator) -> np.ndarray:
         cell = row.cells[source.column]
@@ -341,9 +331,8 @@ class Manifest(Dataset):
             if gone:
                 text = f'{self.path}: {len(gone)} of {len(files)} {modality} files of {split} are '
                 text += f'not on disk, the first: {", ".join(gone[:5])}'
-                if self.on_error == 'raise' or 2 * len(gone) > len(files):
-                    raise FileNotFoundError(f'{text}; paths are relative to {self.path.parent}')
-                print_log(text, logger='current', level=logging.WARNING)
+                hint = f'paths are relative to {self.path.parent}'
+                report_absent(text, len(gone), len(files), self.on_error, hint)
         return {'empty': empty, 'absent': absent}
 
 
