@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from mmcalib.contract import Signal
 from mmcalib.media import MediaError
+from mmcalib.media.features import clean
 from mmcalib.media.sentiment_pickles import (
     MODALITIES,
     Split,
@@ -125,7 +126,7 @@ class Utterances:
         mask = (steps >= span.start) & (steps < span.stop)
         if x.ndim > 1:
             scale = self.scales.get(modality, Scale(np.zeros(1), np.ones(1)))
-            x = np.where(np.isfinite(x), (x - scale.mean) / scale.std, 0).astype(np.float32)
+            x = clean((x - scale.mean) / scale.std).features.astype(np.float32)
         x[~mask] = 0
         return Signal(torch.from_numpy(x), torch.from_numpy(mask))
 
