@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.registry import Registry
 
 from mmcalib import config, registry
 from mmcalib.engine.balancing import Balancing
@@ -21,19 +22,20 @@ from mmcalib.engine.runner import Runner
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / 'configs' / 'base_conv_ave.py'
-KINDS = {
-    'Calibrators': registry.CALIBRATORS,
-    'Fusers': registry.FUSERS,
-    'Balancing methods': registry.HOOKS,
+KINDS: dict[str, tuple[Registry, type]] = {  # a registry, and what of it
+    'Calibrators': (registry.CALIBRATORS, object),
+    'Fusers': (registry.FUSERS, object),
+    'Balancing methods': (registry.HOOKS, Balancing),
 }
 # What a component cannot do without on one token per modality and 28 classes.
 NEEDED: dict[str, dict[str, Any]] = {
-    'Chain': {'steps': [dict(type='VGMR'), dict(type='NormOnly')]},
-    'InterCAD': {'levels': 1, 'streams': 1},
-    'IntraCED': {'levels': 1},
+    'Chain': {'model.calibrator.steps': ['VGMR', 'NormOnly']},
+    'InterCAD': {'model.fuser.levels': 1, 'model.fuser.streams': 1},
+    'IntraCED': {'model.calibrator.levels': 1},
     'KnowledgeGuidance': {
-        'calibrator': dict(type='UPN'),
-        'head': dict(type='Classify', num_classes=28),
+        'model.calibrator.calibrator.type': 'UPN',
+        'model.calibrator.head.type': 'Classify',
+        'model.calibrator.head.num_classes': 28,
     },
 }
 
@@ -41,16 +43,17 @@ Costs = dict[str, dict[str, dict[str, Any]]]  # kind -> name -> column -> figure
 Run = Callable[[Runner, dict[str, Any]], None]
 
 
+def held(components: Registry, base: type = object) -> dict[str, type]:
+    """Our components of a registry, by name."""
+    components.import_from_location()
+    every = components.module_dict.items()
+    ours = ((n, c) for n, c in every if c.__module__.startswith('mmcalib.') and issubclass(c, base))
+    return dict(sorted(ours))
+
+
 def names(kind: str) -> list[str]:
     """What can be measured of a kind."""
-    KINDS[kind].import_from_location()
-    ours = KINDS[kind].module_dict.items()
-    balances = kind == 'Balancing methods'
-    return sorted(
-        n
-        for n, c in ours
-        if c.__module__.startswith('mmcalib.') and (not balances or issubclass(c, Balancing))
-    )
+    return list(held(*KINDS[kind]))
 
 
 def measure(chosen: Sequence[str], pairs: int, batch: int, root: str | None) -> Costs:
@@ -98,8 +101,7 @@ def prepare(
 ) -> Runner:
     """A runner of `tools/train.py`, about to train its first batch."""
     options: dict[str, Any] = {'model.fuser.type': fuser}
-    for stage, name in (('calibrator', calibrator), ('fuser', fuser)):
-        options |= {f'model.{stage}.{k}': v for k, v in NEEDED.get(name, {}).items()}
+    options |= NEEDED.get(calibrator, {}) | NEEDED.get(fuser, {})
     for loader in config.LOADERS:  # one batch is read
         options |= {f'{loader}.batch_size': batch, f'{loader}.num_workers': 0}
         options |= {f'{loader}.persistent_workers': False}
@@ -177,13 +179,18 @@ def cell(value: int | list[float]) -> str:
     return f'{median:.2f} ({low:.2f} to {high:.2f})'
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """How to measure."""
+    parser.add_argument('--pairs', type=int, default=7, help='of steps per figure')
+    parser.add_argument('--batch', type=int, default=8, help='samples per step')
+    parser.add_argument('--data-root', help="of AVE, instead of the config's or its sample data")
+
+
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='+', help='of calibrators, fusers or balancing methods')
-    parser.add_argument('--pairs', type=int, default=7, help='of steps per figure')
-    parser.add_argument('--batch', type=int, default=8, help='samples per step')
-    parser.add_argument('--data-root', help="of AVE, instead of the config's or its sample data")
+    add_options(parser)
     args = parser.parse_args()
     known = sorted({name for kind in KINDS for name in names(kind)})
     if unknown := [name for name in args.names if name not in known]:

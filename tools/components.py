@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import benchmark
-from mmengine.registry import Registry
+from benchmark import held
 
 from mmcalib import registry
-from mmcalib.engine.balancing import Balancing
 
 DOCS = Path(__file__).parents[1] / 'docs'
 PAGE, COSTS = DOCS / 'components.md', DOCS / 'component_costs.json'
@@ -56,24 +55,20 @@ class Kind(NamedTuple):
 
 def kinds() -> list[Kind]:
     """All sections, in the order of the pipeline."""
-    balances = {n: c for n, c in held(registry.HOOKS).items() if issubclass(c, Balancing)}
     return [
         Kind('Encoders', 'raw input -> tokens, one per modality', held(registry.ENCODERS)),
         Kind('Calibrators', 'tokens -> tokens, before fusion', held(registry.CALIBRATORS)),
         Kind('Fusers', 'tokens of all modalities -> one vector', held(registry.FUSERS)),
         Kind('Heads', 'vector -> prediction and loss', held(registry.HEADS)),
-        Kind('Balancing methods', '`tools/train.py --balancing NAME`', balances),
+        Kind(
+            'Balancing methods',
+            '`tools/train.py --balancing NAME`',
+            held(*benchmark.KINDS['Balancing methods']),
+        ),
         Kind('Metrics', '`val_evaluator`, `test_evaluator`', held(registry.METRICS)),
         Kind('Data sets', '`data`', held(registry.DATASETS)),
         Kind('Transforms', 'of one modality of a data set', held(registry.TRANSFORMS)),
     ]
-
-
-def held(components: Registry) -> dict[str, type]:
-    """Our components of a registry, by name."""
-    components.import_from_location()
-    ours = components.module_dict.items()
-    return dict(sorted((n, c) for n, c in ours if c.__module__.startswith('mmcalib.')))
 
 
 def render(costs: Mapping[str, Any]) -> str:
@@ -168,9 +163,7 @@ def main() -> None:
     """Measure if asked, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--measure', action='store_true', help='time all calibrators and methods')
-    parser.add_argument('--pairs', type=int, default=7, help='of steps per figure')
-    parser.add_argument('--batch', type=int, default=8, help='samples per step')
-    parser.add_argument('--data-root', help="of AVE, instead of the config's or its sample data")
+    benchmark.add_options(parser)
     args = parser.parse_args()
     if args.measure:
         every = [name for kind in benchmark.KINDS for name in benchmark.names(kind)]

@@ -23,17 +23,7 @@ for loader in ('train', 'val', 'test'):
         f'{loader}_dataloader.num_workers=0',
         f'{loader}_dataloader.persistent_workers=False',
     ]
-# What a component cannot do without on one token per modality and 28 classes.
-NEEDED = {
-    'Chain': ['model.calibrator.steps=VGMR,NormOnly'],
-    'InterCAD': ['model.fuser.levels=1', 'model.fuser.streams=1'],
-    'IntraCED': ['model.calibrator.levels=1'],
-    'KnowledgeGuidance': [
-        'model.calibrator.calibrator.type=UPN',
-        'model.calibrator.head.type=Classify',
-        'model.calibrator.head.num_classes=28',
-    ],
-}
+NEEDED = runpy.run_path(str(ROOT / 'tools' / 'benchmark.py'))['NEEDED']
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +61,7 @@ def train(root, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', names(CALIBRATORS))
 def test_a_calibrator_trains_and_is_tested(name, train, tmp_path):
-    train('--calibrator', name, options=NEEDED.get(name, ()))
+    train('--calibrator', name, options=needed(name))
     assert written(tmp_path).model.calibrator.type == name
     weights = saved(tmp_path)
     assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point())
@@ -79,7 +69,7 @@ def test_a_calibrator_trains_and_is_tested(name, train, tmp_path):
 
 @pytest.mark.parametrize('name', names(FUSERS))
 def test_a_fuser_trains_and_is_tested(name, train, tmp_path):
-    train(options=[f'model.fuser.type={name}', *NEEDED.get(name, ())])
+    train(options=[f'model.fuser.type={name}', *needed(name)])
     assert written(tmp_path).model.fuser.type == name
 
 
@@ -91,6 +81,12 @@ def test_a_balancing_method_trains_and_is_tested(name, calibrator, train, tmp_pa
     assert cfg.model.calibrator.type == calibrator and cfg.custom_hooks[-1].type == name
     weights = saved(tmp_path)
     assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point())
+
+
+def needed(name):
+    """As on a command line."""
+    options = NEEDED.get(name, {}).items()
+    return [f'{k}={",".join(v) if isinstance(v, list) else v}' for k, v in options]
 
 
 def written(folder):
