@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from footage import numbers, tone, write
-from mmengine.logging import MMLogger
 
 from mmcalib.contract import Draw
 from mmcalib.datasets.ave import AVE, CLASSES
@@ -71,15 +70,6 @@ def lay_out(tmp_path, clips):
 
 def warnings(caplog) -> str:
     return '\n'.join(r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING)
-
-
-@pytest.fixture(autouse=True)
-def heard(caplog):
-    """mmengine's logger does not propagate."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.mark.parametrize('header', [False, True])

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from footage import numbers, write
-from mmengine.logging import MMLogger
 
 from mmcalib import config
 from mmcalib.contract import Draw
@@ -122,15 +121,6 @@ def copy(made, tmp_path):
         return Path(shutil.copytree(made / layout, tmp_path / layout))
 
     return of
-
-
-@pytest.fixture(autouse=True)
-def heard(caplog):
-    """mmengine's logger does not propagate."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield
-    logger.removeHandler(caplog.handler)
 
 
 def splits(root: Path, **kwargs) -> dict[str, list[str]]:

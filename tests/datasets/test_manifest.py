@@ -13,7 +13,6 @@ import pytest
 import torch
 from footage import numbers, tone, write
 from mmengine.config import ConfigDict
-from mmengine.logging import MMLogger
 
 from mmcalib.contract import Draw
 from mmcalib.datasets.collate import collate
@@ -92,15 +91,6 @@ def save(root: Path, rows: list[dict], name: str = 'manifest.csv') -> Path:
 
 
 ALL = {'audio': SOUND, 'image': {}, 'text': {}}
-
-
-@pytest.fixture(autouse=True)
-def heard(caplog):
-    """mmengine's logger does not propagate."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield
-    logger.removeHandler(caplog.handler)
 
 
 def said(caplog, level: int = logging.WARNING) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MMLogger
 from sentiment_files import (
     LONG,
     SCORES,
@@ -45,15 +44,6 @@ LAYOUTS = {  # usual name of the file, layout, widths, aligned, writer
     'mosi.pkl': ('MAG-BERT', MIM, True, mag_bert),
 }
 FORMS = pytest.mark.parametrize('name', LAYOUTS)
-
-
-@pytest.fixture(autouse=True)
-def heard(caplog):
-    """mmengine's logger does not propagate."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield
-    logger.removeHandler(caplog.handler)
 
 
 def warnings(caplog) -> str:
