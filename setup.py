@@ -33,6 +33,7 @@ setup(
         'scipy>=1.11',
         'scikit-learn>=1.4',
         'tensorboard>=2.15',
+        'safetensors>=0.4',  # caches of decoded media
         'tqdm>=4.66',
         'setuptools',  # mmengine's environment report imports distutils
     ],

@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
-from mmcalib.media.audio import read_audio
+from mmcalib.media.cache import open_files
+from mmcalib.media.film import Video
 from mmcalib.media.items import gather, report_absent, transformed
-from mmcalib.media.video import duration, read_frames, segment_times
 from mmcalib.registry import DATASETS, TRANSFORMS
 
 # fmt: off
@@ -77,6 +77,8 @@ class AVE(Dataset):
         drop_leaks: leave out videos that a later split (in the order train, val, test) also names.
         on_error: 'missing' makes what cannot be read a missing modality, 'raise' raises MediaError.
         random_times: a random frame of each part instead of the middle one; None: in train only.
+        media: `fps`, `side` and `cache`: which frames there are, how large, and where they lie
+            decoded (docs/cache.md).
 
     Raises:
         FileNotFoundError: parts of the layout, or more than half of the videos, are not there.
@@ -101,6 +103,7 @@ class AVE(Dataset):
         drop_leaks: bool = False,
         on_error: str = 'missing',
         random_times: bool | None = None,
+        media: Mapping[str, Any] = {},
     ) -> None:
         given = {'split': split, 'span': span, 'duplicates': duplicates, 'on_error': on_error}
         for name, value in given.items():
@@ -114,6 +117,7 @@ class AVE(Dataset):
         needed = (root, self.folder, root / f'{split}Set.txt')
         if absent := [str(path) for path in needed if not path.exists()]:
             raise FileNotFoundError(f'AVE(root={str(root)!r}) needs {", ".join(absent)}; {GUIDE}')
+        self.files = open_files(root, **media)
         self.frames, self.rate_hz = frames, rate_hz
         self.span, self.context_s, self.on_error = span, context_s, on_error
         self.random_times = split == 'train' if random_times is None else random_times
@@ -122,8 +126,8 @@ class AVE(Dataset):
         names = _class_names(classes, root)
         self.events, counts = _select(root, split, duplicates, drop_leaks)
         self.targets = [_target(event, names) for event in self.events]
-        files = list(self.folder.iterdir())
-        self.videos = {f.stem: f for s in SUFFIXES[::-1] for f in files if f.suffix.lower() == s}
+        found = list(self.folder.iterdir())
+        self.videos = {f.stem: f for s in SUFFIXES[::-1] for f in found if f.suffix.lower() == s}
         counts['absent'] = self._count_absent(split)
         self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
@@ -154,10 +158,9 @@ class AVE(Dataset):
             widen_s = self.context_s + max(0.0, MIN_EVENT_S - (event.end_s - event.start_s)) / 2
             start_s, end_s = max(0.0, event.start_s - widen_s), event.end_s + widen_s
         if modality == 'audio':
-            return read_audio(path, self.rate_hz, start_s, end_s)
-        end_s = min(end_s, max(duration(path), start_s))
-        draws = generator if self.random_times else None
-        return read_frames(path, segment_times(start_s, end_s, self.frames, draws))
+            return self.files.sound(path, self.rate_hz, start_s, end_s)
+        film = Video(path, start_s, end_s, self.files.fps)
+        return self.files.pictures(film, self.frames, generator if self.random_times else None)
 
     def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
         return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')

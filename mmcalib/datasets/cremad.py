@@ -16,13 +16,11 @@ from torch.utils.data import Dataset
 
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
-from mmcalib.media.audio import read_audio
+from mmcalib.media.cache import open_files
 from mmcalib.media.features import read_features
+from mmcalib.media.film import Folder, Video
 from mmcalib.media.items import gather, report_absent, transformed
-from mmcalib.media.picture_folder import read_folder
-from mmcalib.media.riff import check_riff
 from mmcalib.media.splits import stratified, whole_groups
-from mmcalib.media.video import duration, read_frames, segment_times
 from mmcalib.registry import DATASETS, TRANSFORMS
 
 ORDERS = {
@@ -101,6 +99,8 @@ class CREMAD(Dataset):
         split_seed: of whatever split is drawn.
         on_error: 'missing' makes what cannot be read a missing modality, 'raise' raises MediaError.
         random_times: a random frame of each part instead of the middle one; None: in train only.
+        media: `fps`, `side` and `cache`: which frames there are, how large, and where they lie
+            decoded (docs/cache.md).
 
     Raises:
         FileNotFoundError: the root, a list of two, or more than half of the files are not there.
@@ -128,6 +128,7 @@ class CREMAD(Dataset):
         split_seed: int = 0,
         on_error: str = 'missing',
         random_times: bool | None = None,
+        media: Mapping[str, Any] = {},
     ) -> None:
         given = {'split': split, 'layout': layout, 'protocol': protocol}
         given |= {'validation': validation, 'on_error': on_error}
@@ -142,12 +143,13 @@ class CREMAD(Dataset):
                 'at least 1, at least 1, and within [0, 1)'
             )
         names, root = _class_names(classes), Path(root)
-        given['layout'], self.files = _recognise(root, layout, modalities)
-        clips = set().union(*self.files.values())
+        given['layout'], self.paths = _recognise(root, layout, modalities)
+        clips = set().union(*self.paths.values())
         lists = _read_lists(root, validation)
         splits = _splits(lists, clips, protocol, validation, val_fraction, split_seed)
         if not splits[split]:
             raise ValueError(f'CREMAD(split={split!r}, val_fraction={val_fraction}) has no clip')
+        self.files = open_files(root, **media)
         self.frames, self.rate_hz, self.on_error = frames, rate_hz, on_error
         self.random_times = split == 'train' if random_times is None else random_times
         stored = LAYOUTS[given['layout']]['audio'] is not WAVES and 'audio' in modalities
@@ -181,18 +183,15 @@ class CREMAD(Dataset):
         return {**given._asdict(), 'target': target, 'id': clip}
 
     def _read(self, modality: str, clip: str, generator: np.random.Generator) -> np.ndarray:
-        path = self.files[modality].get(clip)
+        path = self.paths[modality].get(clip)
         if path is None:
             raise MediaError(f'{clip}: no such file for {modality}')
         if modality == 'audio':
             if self.bank is not None:
                 return _read_bank(path, self.bank)
-            check_riff(path)
-            return read_audio(path, self.rate_hz)
-        draws = generator if self.random_times else None
-        if path.suffix == '.flv':
-            return read_frames(path, segment_times(0.0, duration(path), self.frames, draws))
-        return read_folder(path, self.frames, draws)
+            return self.files.sound(path, self.rate_hz)
+        film = Video(path, fps=self.files.fps) if path.suffix == '.flv' else Folder(path)
+        return self.files.pictures(film, self.frames, generator if self.random_times else None)
 
     def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
         return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
@@ -201,7 +200,7 @@ class CREMAD(Dataset):
         """The shape of filter banks, seen from the first that can be read."""
         shapes: list[tuple[int, ...]] = []
         why = ''
-        for _, path in sorted(self.files['audio'].items()):
+        for _, path in sorted(self.paths['audio'].items()):
             try:
                 shapes.append(_read_bank(path).shape)
             except MediaError as error:
@@ -219,7 +218,7 @@ class CREMAD(Dataset):
         return tuple(self._transform(modality, array, np.random.default_rng(0)).shape)
 
     def _count_absent(self, modality: str, split: str) -> int:
-        absent = [clip for clip in self.ids if clip not in self.files[modality]]
+        absent = [clip for clip in self.ids if clip not in self.paths[modality]]
         if absent:
             text = f'CREMAD {split}: {len(absent)} of {len(self)} clips have no {modality} on disk'
             text += f', first five: {", ".join(absent[:5])}'

@@ -15,13 +15,13 @@ from torch.utils.data import Dataset
 
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
-from mmcalib.media.audio import read_audio
+from mmcalib.media.cache import open_files
 from mmcalib.media.features import as_tokens, read_features
+from mmcalib.media.film import Video
 from mmcalib.media.image import read_image
 from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.table import Row, read_table
 from mmcalib.media.targets import TASKS, read_targets
-from mmcalib.media.video import duration, read_frames, segment_times
 from mmcalib.registry import DATASETS, TRANSFORMS
 
 NAMES = ('manifest.csv', 'manifest.tsv', 'manifest.jsonl', 'manifest.npz')
@@ -86,6 +86,8 @@ class Manifest(Dataset):
         on_error: 'missing' makes what cannot be read a missing modality, 'raise' raises MediaError.
         training: use `train_transforms` and a random frame of each part of a video; None: in split
             'train' only.
+        media: `fps`, `side` and `cache`: which frames of videos there are, how large, and where
+            they and sound lie decoded (docs/cache.md).
 
     Raises:
         FileNotFoundError: no table, or more than half of the files of a modality are absent.
@@ -108,6 +110,7 @@ class Manifest(Dataset):
         leaks: str = 'warn',
         on_error: str = 'missing',
         training: bool | None = None,
+        media: Mapping[str, Any] = {},
     ) -> None:
         chosen = {'task': task, 'unlabelled': unlabelled, 'leaks': leaks, 'on_error': on_error}
         for name, value in chosen.items():
@@ -116,6 +119,7 @@ class Manifest(Dataset):
         if unknown := sorted(columns.keys() - set(KEYS)):
             raise ValueError(f'Manifest(columns=...) names {unknown}; possible are {KEYS}')
         self.path = _find(Path(root))
+        self.files = open_files(self.path.parent, **media)
         self.on_error = on_error
         self.training = split == 'train' if training is None else training
         table = read_table(self.path)
@@ -178,10 +182,9 @@ class Manifest(Dataset):
             return read_image(path)[np.newaxis]
         start_s, end_s = self._span(row)
         if source.read == 'audio':
-            return read_audio(path, source.rate_hz, start_s, end_s)
-        end_s = min(end_s, max(duration(path), start_s))
-        draws = generator if self.training else None
-        return read_frames(path, segment_times(start_s, end_s, source.frames, draws))
+            return self.files.sound(path, source.rate_hz, start_s, end_s)
+        film = Video(path, start_s, end_s, self.files.fps)
+        return self.files.pictures(film, source.frames, generator if self.training else None)
 
     def _check(self, modality: str, x: Tensor) -> None:
         """Refuse what would stop a batch, or spoil it."""

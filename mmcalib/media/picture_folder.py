@@ -3,51 +3,31 @@
 import re
 from pathlib import Path
 
-import numpy as np
-
 from mmcalib.media import MediaError
-from mmcalib.media.image import read_image
-from mmcalib.media.video import segment_times
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
+def list_pictures(folder: str | Path, prefix: str = '') -> list[Path]:
     """The pictures of a folder in the order of the numbers in their names: 2.jpg before 10.jpg.
+
+    Args:
+        folder: of pictures; other files are passed over.
+        prefix: of their names; others are passed over too.
 
     Raises:
         MediaError: no such folder, or no picture in it.
     """
     try:
-        files = [file for file in Path(folder).iterdir() if file.suffix.lower() in SUFFIXES]
+        files = [f for f in Path(folder).iterdir() if f.suffix.lower() in SUFFIXES]
     except OSError as error:
         raise MediaError(f'{folder}: asked for pictures, but: {error.strerror}') from None
+    files = [file for file in files if file.name.startswith(prefix)]
     if not files:
-        raise MediaError(f'{folder}: asked for pictures, but it holds no {"/".join(SUFFIXES)}')
+        raise MediaError(
+            f'{folder}: asked for pictures, but it holds no {prefix}*{"/".join(SUFFIXES)}'
+        )
     return sorted(files, key=lambda file: (_numbers_by_value(file.stem), file.name))
-
-
-def read_folder(
-    folder: str | Path, count: int, generator: np.random.Generator | None = None
-) -> np.ndarray:
-    """One picture from each of `count` equal parts of a folder: (count, H, W, 3) uint8 RGB.
-
-    Fewer pictures than `count` are repeated.
-
-    Args:
-        folder: of pictures; other files are passed over.
-        count: how many.
-        generator: draws the picture within each part; without one it is the middle.
-
-    Raises:
-        MediaError: no picture, one that cannot be decoded, or pictures that differ in size.
-    """
-    files = list_pictures(folder)
-    places = segment_times(0.0, float(len(files)), count, generator).astype(int)
-    pictures = [read_image(files[place]) for place in places.clip(max=len(files) - 1)]
-    if len(sizes := {picture.shape for picture in pictures}) > 1:
-        raise MediaError(f'{folder}: asked for {count} pictures, but sizes differ: {sorted(sizes)}')
-    return np.stack(pictures)
 
 
 def _numbers_by_value(stem: str) -> list[tuple[int, str]]:

@@ -86,7 +86,7 @@ def read_frames(path: str | Path, times_s: Sequence[float] | np.ndarray) -> np.n
     """
     times = np.asarray(times_s, dtype=np.float64)
     order = np.argsort(times)
-    asked = f'{len(times)} frames from {times.min():.3f} s to {times.max():.3f} s'
+    asked = _span(times)
     declared = _declared(path)
     seek_s = times.min() if times.min() > SEEK_S else None
     # The second try is for a seek that lands too late and for pauses between frames; PyAV is for
@@ -107,8 +107,36 @@ def read_frames(path: str | Path, times_s: Sequence[float] | np.ndarray) -> np.n
     return np.stack([shown[place] for place in np.argsort(order)])
 
 
+def picture_times(path: str | Path) -> np.ndarray:
+    """(N,) seconds: when each picture that can be decoded appears; decodes the whole file.
+
+    Raises:
+        MediaError: not a media file, or no video stream.
+    """
+    declared = _declared(path)
+    for decode in (_opencv, _pyav):
+        if times := [time for time, _ in decode(path, declared, None)]:
+            return np.array(times)
+    return np.empty(0)
+
+
+def refuse_late(path: str | Path, times: np.ndarray, last_s: float) -> None:
+    """Refuse times that are all half a second or more after the last picture.
+
+    Raises:
+        MediaError: they are.
+    """
+    if times.min() >= last_s + HOLD_S:
+        raise MediaError(f'{path}: asked for {_span(times)}, but {_Over(last_s)}')
+
+
 class _Over(Exception):
-    pass
+    def __str__(self) -> str:
+        return f'the last picture appears at {self.args[0]:.3f} s'
+
+
+def _span(times: np.ndarray) -> str:
+    return f'{len(times)} frames from {times.min():.3f} s to {times.max():.3f} s'
 
 
 def _shown(
@@ -135,7 +163,7 @@ def _shown(
     if kept_at < last or last == -inf:
         return None
     if not shown and times[0] >= last + HOLD_S:
-        raise _Over(f'the last picture appears at {last:.3f} s')
+        raise _Over(last)
     return shown + [kept] * (len(times) - len(shown))
 
 
