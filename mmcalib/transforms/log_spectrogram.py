@@ -1,13 +1,14 @@
 """Log spectrogram of a waveform, as the published AVE and CREMA-D protocols compute it."""
 
-from math import ceil
-
 import numpy as np
-from scipy.signal import spectrogram
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import rfft
+from scipy.signal import get_window
 
 from mmcalib.registry import TRANSFORMS
 
 STD_EPS = 1e-9  # a silent clip has no deviation; it becomes zero
+BLOCK = 64  # windows at a time: their arrays are small enough to be used again
 
 
 @TRANSFORMS.register_module()
@@ -40,23 +41,41 @@ class LogSpectrogram:
                 f'LogSpectrogram(nperseg={nperseg}, noverlap={noverlap}) on {length_s} s at '
                 f'{rate_hz} Hz; needs 0 <= noverlap < nperseg <= {round(rate_hz * length_s)}'
             )
-        self.rate_hz = rate_hz
-        self.length_s = length_s
+        self.length = round(rate_hz * length_s)
         self.nperseg = nperseg
-        self.noverlap = noverlap
-        self.eps = eps
+        self.hop = nperseg - noverlap
+        self.eps = np.float32(eps)
         self.standardise = standardise
+        taper = get_window(('tukey', 0.25), nperseg)  # scipy.signal.spectrogram's, for PMR uses it
+        # With it, a squared spectrum is a density.
+        self.taper = (taper / np.sqrt(rate_hz * np.square(taper).sum())).astype(np.float32)
 
     def __call__(self, waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """(samples,) float32 -> (1, frequencies, steps) float32."""
-        length = round(self.rate_hz * self.length_s)
-        if len(waveform) == 0:
-            waveform = np.zeros(1, np.float32)
-        tiled = np.tile(waveform, ceil(length / len(waveform)))[:length]
-        power = spectrogram(tiled, self.rate_hz, nperseg=self.nperseg, noverlap=self.noverlap)[2]
-        log = np.log(power + np.float32(self.eps), dtype=np.float32)
+        wave = np.asarray(waveform if len(waveform) else [0.0], np.float32)[: self.length]
+        starts = np.arange(0, self.length - self.nperseg + 1, self.hop)
+        if len(wave) < self.length:  # no window begins elsewhere than in the first repetition
+            starts %= len(wave)
+            wave = np.resize(wave, len(wave) + self.nperseg - 1)
+        windows = sliding_window_view(wave, self.nperseg)
+        log = np.empty((len(starts), self.nperseg // 2 + 1), np.float32)
+        for k in range(0, len(starts), BLOCK):
+            log[k : k + BLOCK] = self._log_power(windows[starts[k : k + BLOCK]])
         if self.standardise:
             # In 64 bits: rounding would give a silent clip a deviation.
-            mean, std = log.mean(dtype=np.float64), log.std(dtype=np.float64)
-            log = (log - np.float32(mean)) / np.float32(std + STD_EPS)
-        return log[np.newaxis]
+            log -= np.float32(log.mean(dtype=np.float64))
+            squares = np.einsum('tf,tf->t', log, log).sum(dtype=np.float64)
+            log /= np.float32(np.sqrt(squares / log.size) + STD_EPS)
+        return log.T[np.newaxis]
+
+    def _log_power(self, windows: np.ndarray) -> np.ndarray:
+        """(steps, nperseg) -> (steps, frequencies); overwrites the windows."""
+        windows -= windows.mean(axis=1, keepdims=True)
+        windows *= self.taper
+        spectrum = rfft(windows, axis=1, overwrite_x=True)
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
+        # A real signal's other half; zero and, of an even window, the highest have none.
+        power[:, 1 : (self.nperseg + 1) // 2] *= 2
+        power += self.eps
+        return np.log(power, out=power)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import spectrogram
 
 from mmcalib.registry import TRANSFORMS
 from mmcalib.transforms.log_spectrogram import LogSpectrogram
@@ -40,6 +41,28 @@ def test_a_short_waveform_is_repeated_and_a_long_one_cut():
     np.testing.assert_array_equal(transform(short, RNG), transform(repeated, RNG))
     long = np.concatenate([repeated, repeated])
     np.testing.assert_array_equal(transform(long, RNG), transform(repeated, RNG))
+
+
+@pytest.mark.parametrize('samples', [4800, 2, 511, 159_999, 160_000, 170_000])
+def test_it_is_scipys_spectrogram_of_the_repeated_sound(samples):
+    wave = RNG.uniform(-1, 1, samples)
+    wave += np.sin(0.2 * np.arange(samples))  # not white
+    wave = (0.4 * wave).astype(np.float32)
+    kept = wave.copy()
+    given = LogSpectrogram()(wave, RNG)[0]
+    repeated = np.resize(wave, max(samples, 160_000))[:160_000]
+    density = spectrogram(repeated, 16_000, nperseg=512, noverlap=353)[2].astype(np.float64)
+    log = np.log(density + 1e-7)
+    np.testing.assert_allclose(given, (log - log.mean()) / log.std(), rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(wave, kept, 'the sound is not to be overwritten')
+
+
+@pytest.mark.parametrize(('nperseg', 'noverlap'), [(63, 20), (64, 0), (2, 1)])
+def test_every_length_of_a_window_doubles_what_a_real_signal_mirrors(nperseg, noverlap):
+    wave = RNG.uniform(-1, 1, 1000).astype(np.float32)
+    transform = LogSpectrogram(1000, 1.0, nperseg, noverlap, eps=1e-3, standardise=False)
+    power_of = spectrogram(wave.astype(np.float64), 1000, nperseg=nperseg, noverlap=noverlap)[2]
+    np.testing.assert_allclose(transform(wave, RNG)[0], np.log(power_of + 1e-3), atol=1e-5)
 
 
 def test_without_standardising_it_is_the_log_power():
