@@ -45,9 +45,7 @@ def test_a_short_waveform_is_repeated_and_a_long_one_cut():
 
 @pytest.mark.parametrize('samples', [4800, 2, 511, 159_999, 160_000, 170_000])
 def test_it_is_scipys_spectrogram_of_the_repeated_sound(samples):
-    wave = RNG.uniform(-1, 1, samples)
-    wave += np.sin(0.2 * np.arange(samples))  # not white
-    wave = (0.4 * wave).astype(np.float32)
+    wave = RNG.uniform(-1, 1, samples).astype(np.float32)
     kept = wave.copy()
     given = LogSpectrogram()(wave, RNG)[0]
     repeated = np.resize(wave, max(samples, 160_000))[:160_000]
