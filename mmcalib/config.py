@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmcalib.media.cache import read_index
+
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 ABSENT = """
 {asked} does not exist, so this run uses SAMPLE DATA: small synthetic clips in the format of the
@@ -26,6 +28,7 @@ def load(
     calibrator: str | None = None,
     seed: int | None = None,
     balancing: str | None = None,
+    cache: str | None = None,
 ) -> Config:
     """Read a config and apply, in this order: the sample overlay, the flags, the options.
 
@@ -41,6 +44,7 @@ def load(
         calibrator: name of a calibrator, instead of the config's.
         seed: instead of `randomness.seed`.
         balancing: name of a balancing method, added to `custom_hooks`.
+        cache: folder of decoded media to read from, with the settings that it was made with.
     """
     cfg = Config.fromfile(path, lazy_import=False)
     options = dict(options or {})
@@ -61,6 +65,9 @@ def load(
     if seed is not None:
         cfg.setdefault('randomness', {})['seed'] = seed
         name += f'-seed{seed}'
+    if cache is not None:
+        settings = read_index(Path(cache))['settings']
+        _shared(cfg, '--cache')['media'] = {**settings, 'cache': cache}
     for key in options:
         if key == 'data' or key.startswith('data.'):
             _shared(cfg, key)

@@ -14,6 +14,7 @@ FLOORS = {
     **dict.fromkeys(('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples'), 1),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 2),
     **dict.fromkeys(('model', 'config'), 3),
+    **dict.fromkeys(('prepare',), 4),
 }
 OPEN = {'media', 'samples', 'engine'}  # here, siblings may import each other
 MODEL_STAGES = {'encoders', 'calibrators', 'fusers', 'heads'}  # here, every file is a component

@@ -18,12 +18,13 @@ from mmcalib.engine.runner import Runner
 
 
 def parse() -> argparse.Namespace:
-    """Flags as in mmpretrain, and --data-root and --calibrator."""
+    """Flags as in mmpretrain, and --data-root, --cache and --calibrator."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file, or the one that a run left in its work dir')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs')
     parser.add_argument('--data-root', help='folder of the data set; without it, the config says')
+    parser.add_argument('--cache', help='folder that tools/prepare made: read media from there')
     parser.add_argument('--calibrator', help="a calibrator's name, instead of the config's")
     parser.add_argument('--out', help='file for the result')
     parser.add_argument(
@@ -51,7 +52,9 @@ def main() -> None:
     """Run."""
     args = parse()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = config.load(args.config, args.cfg_options, args.data_root, args.calibrator)
+    cfg = config.load(
+        args.config, args.cfg_options, args.data_root, args.calibrator, cache=args.cache
+    )
     cfg.launcher = args.launcher
     cfg.load_from = args.checkpoint
     if args.work_dir:

@@ -17,11 +17,12 @@ from mmcalib.engine.runner import Runner
 
 
 def parse() -> argparse.Namespace:
-    """Flags as in mmpretrain, and --data-root, --seed, --calibrator and --balancing."""
+    """Flags as in mmpretrain, and --data-root, --cache, --seed, --calibrator, --balancing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument('--data-root', help='folder of the data set; without it, the config says')
+    parser.add_argument('--cache', help='folder that tools/prepare made: read media from there')
     parser.add_argument('--calibrator', help="a calibrator's name, instead of the config's")
     parser.add_argument('--balancing', help="a balancing method's name, such as OGM")
     parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
@@ -73,6 +74,7 @@ def main() -> None:
         args.calibrator,
         args.seed,
         args.balancing,
+        args.cache,
     )
     apply(cfg, args)
     if cfg.sample_data:

@@ -7,7 +7,7 @@ last. Reading from it gives what `Files` gives, to the last bit.
 import json
 import os
 from collections.abc import Callable, Mapping
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -88,6 +88,28 @@ class Recorder(Files):
         }
         span = [whole.start, whole.end]
         return Entry(arrays, {'span': span, 'last': whole.last, 'errors': errors})
+
+
+class Lister(Files):
+    """Reads nothing, and notes what it was asked for, and how large those files are."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files.root, files.fps, files.side)
+        self.asked: dict[str, int | None] = {}
+
+    def sound(
+        self, path: Path, rate_hz: int, start_s: float = 0.0, end_s: float | None = None
+    ) -> np.ndarray:
+        raise self._noted(_sound_name(path, rate_hz, start_s, end_s, self.root), path)
+
+    def pictures(
+        self, film: Film, count: int, generator: np.random.Generator | None = None
+    ) -> np.ndarray:
+        raise self._noted(name(film, self.root), film.path)
+
+    def _noted(self, key: str, path: Path) -> MediaError:
+        self.asked[key] = size(path)
+        return MediaError(f'{path}: only listed')
 
 
 class Cache(Files):
@@ -221,18 +243,21 @@ def write_shard(path: Path, entries: Mapping[str, Entry]) -> None:
     facts = {key: entry.facts for key, entry in entries.items()}
     fresh = path.with_suffix('.tmp')
     save_file(arrays, fresh, {'facts': json.dumps(facts, sort_keys=True)})
+    fresh.chmod(0o644)
     with fresh.open('rb') as written:
         os.fsync(written.fileno())
     fresh.replace(path)
 
 
-def read_shard(path: Path) -> dict[str, Any]:
+def read_shard(path: Path, digest: bool = True) -> dict[str, Any]:
     """Its record in the index, from the file itself."""
     with safe_open(path, 'np') as shard:
         facts = json.loads(shard.metadata()['facts'])
-    with path.open('rb') as data:
-        digest = _digest(data)
-    return {'file': path.name, 'bytes': size(path), 'sha256': digest, 'entries': facts}
+    record = {'file': path.name, 'bytes': size(path), 'entries': facts}
+    if digest:
+        with path.open('rb') as data:
+            record['sha256'] = file_digest(data, 'sha256').hexdigest()
+    return record
 
 
 def write_index(folder: Path, settings: Mapping[str, Any], shards: list[dict[str, Any]]) -> None:
@@ -268,13 +293,6 @@ def size(path: Path) -> int | None:
         return path.stat().st_size if path.is_file() else None
     except OSError:
         return None
-
-
-def _digest(file: Any) -> str:
-    digest = sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _sound_name(path: Path, rate_hz: int, start_s: float, end_s: float | None, root: Path) -> str:
