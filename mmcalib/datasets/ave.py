@@ -1,91 +1,84 @@
 """AVE, and anybody's own videos in its layout."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
+from mmcalib.media.ave_folders import SOURCES, draw_val, own_classes, read_lists, recognise
 from mmcalib.media.cache import open_files
-from mmcalib.media.film import Video
+from mmcalib.media.event_list import AVE_CLASSES, SPLITS, Event, select, target
+from mmcalib.media.film import Film, Folder, Video
 from mmcalib.media.items import gather, report_absent, transformed
+from mmcalib.media.spectrograms import read_spectrogram, usual_shape
 from mmcalib.registry import DATASETS, TRANSFORMS
 
-# fmt: off
-CLASSES = (  # in the order in which the official Annotations.txt first names them
-    'Church bell', 'Male speech, man speaking', 'Bark', 'Fixed-wing aircraft, airplane',
-    'Race car, auto racing', 'Female speech, woman speaking', 'Helicopter', 'Violin, fiddle',
-    'Flute', 'Ukulele', 'Frying (food)', 'Truck', 'Shofar', 'Motorcycle', 'Acoustic guitar',
-    'Train horn', 'Clock', 'Banjo', 'Goat', 'Baby cry, infant cry', 'Bus', 'Chainsaw', 'Cat',
-    'Horse', 'Toilet flush', 'Rodents, rats, mice', 'Accordion', 'Mandolin',
-)
-# fmt: on
 MODALITIES = ('audio', 'visual')
-SPLITS = ('train', 'val', 'test')
 CHOICES = {
     'split': SPLITS,
+    'layout': ('auto', *SOURCES),
     'span': ('event', 'clip'),
     'duplicates': ('first', 'keep'),
+    'validation': ('train', 'test'),
     'on_error': ('missing', 'raise'),
 }
-SUFFIXES = ('.mp4', '.mkv', '.avi', '.mpg', '.flv', '.wav', '.mp3', '.ogg')  # first found wins
 MIN_EVENT_S = 0.1  # the official lists hold one event of no duration
-WANTED = 'Category&VideoID&Quality&StartTime&EndTime'
-GUIDE = 'docs/datasets/ave.md describes the layout'
-
-
-class Event(NamedTuple):
-    label: str
-    id: str
-    start_s: float
-    end_s: float
-    line: str  # where it stands, for messages
+GUIDE = 'docs/datasets/ave.md describes the layouts'
 
 
 @DATASETS.register_module()
 class AVE(Dataset):
-    """Videos with one labelled audio-visual event each, decoded from their files.
+    """Videos with one labelled audio-visual event each, in the layouts in which they are kept.
 
     Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018,
     arXiv:1803.08842; used here to classify the event, one label per video. An item's audio is one
     token, x (1, ...), its visual one per frame, x (frames, ...). A modality that cannot be read is
-    zeros with a mask that is all False; `unreadable` says why.
+    zeros with a mask that is all False; `unreadable` says why. Which files are read is seen from
+    the folder; docs/datasets/ave.md tells the layouts.
 
     Args:
-        root: folder of `AVE/<id>.mp4` (or another suffix) and `{train,val,test}Set.txt`.
+        root: folder of one of the layouts, with its lists.
         split: 'train', 'val' or 'test'.
         visual: transform configs for frames (T, H, W, 3) uint8.
-        audio: transform configs for a waveform (samples,) float32 in [-1, 1].
-        frames: pictures per sample, one from each of as many equal parts of the span.
+        audio: transform configs for a waveform (samples,) float32 in [-1, 1]. A layout that keeps
+            spectrograms has no waveform: there, `spectrogram` applies instead.
+        spectrogram: transform configs for a stored spectrogram (1, frequencies, steps) float32.
+        frames: pictures per sample, one from each of as many equal parts of the span or folder.
         rate_hz: samples per second of the waveform.
         modalities: which to read, in this order.
-        classes: 'ave' (the official 28), 'auto' (the sorted labels of Annotations.txt, else of
-            the three lists), or the names.
-        span: 'event' reads the labelled part, 'clip' the whole file.
-        context_s: seconds added on both sides of an event, once it has at least 0.1 s.
+        layout: 'official' (videos), 'pmr' or 'ogm' (stored spectrograms and pictures); 'auto' takes
+            the only one, and stored files before the videos they were made from.
+        classes: 'ave' (the official 28), 'auto' (stat.txt of 'ogm', else the sorted labels of
+            Annotations.txt, else of the lists), or the names.
+        span: of videos, 'event' reads the labelled part, 'clip' the whole file.
+        context_s: seconds added on both sides of an event, once it has at least 0.1 s; of videos.
         duplicates: of a video that a list names again with another label, 'first' keeps the first
             line, as published results do, 'keep' every line.
         drop_leaks: leave out videos that a later split (in the order train, val, test) also names.
+        validation: of 'ogm', which has no list for it: 'train' takes `val` from the training
+            videos, 'test' makes `val` the test split and leaves all else to train.
+        val_fraction: of the training videos of each class, what goes to such a `val`.
+        split_seed: of that draw.
         on_error: 'missing' makes what cannot be read a missing modality, 'raise' raises MediaError.
         random_times: a random frame of each part instead of the middle one; None: in train only.
         media: `fps`, `side` and `cache`: which frames there are, how large, and where they lie
             decoded (docs/cache.md).
 
     Raises:
-        FileNotFoundError: parts of the layout, or more than half of the videos, are not there.
-        ValueError: an unknown choice, a line that is not understood, or a label of no class.
+        FileNotFoundError: no layout, a list, or more than half of the files are not there.
+        ValueError: several layouts, an unknown choice, a line that is not understood, a label of no
+            class, or a span of what is no video.
+        MediaError: none of the stored spectrograms can be read.
     """
 
-    METAINFO: Mapping[str, Any] = {'name': 'AVE', 'modalities': MODALITIES, 'classes': CLASSES}
+    METAINFO: Mapping[str, Any] = {'name': 'AVE', 'modalities': MODALITIES, 'classes': AVE_CLASSES}
 
     def __init__(
         self,
@@ -93,45 +86,65 @@ class AVE(Dataset):
         split: str,
         visual: Sequence[Mapping[str, Any]],
         audio: Sequence[Mapping[str, Any]],
+        spectrogram: Sequence[Mapping[str, Any]] = (),
         frames: int = 1,
         rate_hz: int = 16_000,
         modalities: Sequence[str] = MODALITIES,
+        layout: str = 'auto',
         classes: str | Sequence[str] = 'ave',
         span: str = 'event',
         context_s: float = 0.0,
         duplicates: str = 'first',
         drop_leaks: bool = False,
+        validation: str = 'train',
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
         on_error: str = 'missing',
         random_times: bool | None = None,
         media: Mapping[str, Any] = {},
     ) -> None:
-        given = {'split': split, 'span': span, 'duplicates': duplicates, 'on_error': on_error}
+        given = {'split': split, 'layout': layout, 'span': span, 'duplicates': duplicates}
+        given |= {'validation': validation, 'on_error': on_error}
         for name, value in given.items():
             if value not in CHOICES[name]:
                 raise ValueError(f'AVE({name}={value!r}); possible are {CHOICES[name]}')
         if not modalities or not set(modalities) <= set(MODALITIES):
             raise ValueError(f'AVE(modalities={modalities}); possible are {MODALITIES}')
-        if frames < 1 or context_s < 0:
-            raise ValueError(f'AVE(frames={frames}, context_s={context_s}); at least 1 and 0')
-        root, self.folder = Path(root), Path(root, 'AVE')
-        needed = (root, self.folder, root / f'{split}Set.txt')
-        if absent := [str(path) for path in needed if not path.exists()]:
-            raise FileNotFoundError(f'AVE(root={str(root)!r}) needs {", ".join(absent)}; {GUIDE}')
+        if frames < 1 or context_s < 0 or not 0 <= val_fraction < 1:
+            text = f'AVE(frames={frames}, context_s={context_s}, val_fraction={val_fraction})'
+            raise ValueError(f'{text}; at least 1, at least 0, and within [0, 1)')
+        root = Path(root)
+        self.layout, self.paths = recognise(root, layout, modalities, GUIDE)
+        given['layout'] = self.layout
+        self._refuse_what_is_not_there(span, context_s, validation)
         self.files = open_files(root, **media)
         self.frames, self.rate_hz = frames, rate_hz
         self.span, self.context_s, self.on_error = span, context_s, on_error
         self.random_times = split == 'train' if random_times is None else random_times
-        configs = {'audio': audio, 'visual': visual}
+        lists = read_lists(root, self.layout, split)
+        if isinstance(classes, str) and classes not in ('ave', 'auto'):
+            text = "possible are 'ave', 'auto' or a list of names"
+            raise ValueError(f'AVE(classes={classes!r}); {text}')
+        chosen = AVE_CLASSES if classes == 'ave' else classes
+        names = own_classes(root, self.layout, lists) if classes == 'auto' else chosen
+        names = tuple(' '.join(name.split()) for name in names)
+        if self.layout == 'ogm':
+            lists = draw_val(lists, validation, val_fraction, split_seed)
+        listed = 'test' if validation == 'test' and split == 'val' else split
+        if self.layout == 'ogm' and not lists[listed]:
+            raise ValueError(f'AVE(split={split!r}, val_fraction={val_fraction}) has no video')
+        places, counts = select(lists, listed, duplicates, drop_leaks)
+        self.events = [lists[listed][place] for place in places]
+        self.targets = [target(event, names) for event in self.events]
+        self.stored = self.layout != 'official' and 'audio' in modalities
+        self.bank = usual_shape(self.paths['audio'].values()) if self.stored else None
+        configs = {'audio': spectrogram if self.stored else audio, 'visual': visual}
         self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
-        names = _class_names(classes, root)
-        self.events, counts = _select(root, split, duplicates, drop_leaks)
-        self.targets = [_target(event, names) for event in self.events]
-        found = list(self.folder.iterdir())
-        self.videos = {f.stem: f for s in SUFFIXES[::-1] for f in found if f.suffix.lower() == s}
-        counts['absent'] = self._count_absent(split)
+        counts |= self._count_absent(split)
         self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, context_s=context_s, drop_leaks=drop_leaks)
+        self.metainfo.update(val_fraction=val_fraction, split_seed=split_seed)
         self.metainfo.update(shapes=self.shapes, counts=counts)
 
     def __len__(self) -> int:
@@ -150,16 +163,19 @@ class AVE(Dataset):
         return {**given._asdict(), 'target': target, 'id': event.id}
 
     def _read(self, modality: str, event: Event, generator: np.random.Generator) -> np.ndarray:
-        path = self.videos.get(event.id)
+        path = self.paths[modality].get(event.id)
         if path is None:
-            raise MediaError(f'{self.folder / event.id}.*: no such file')
+            raise MediaError(f'{event.id}: no such file for {modality}')
+        if modality == 'audio' and self.stored:
+            return read_spectrogram(path, self.bank)
         start_s, end_s = 0.0, inf
         if self.span == 'event':
             widen_s = self.context_s + max(0.0, MIN_EVENT_S - (event.end_s - event.start_s)) / 2
             start_s, end_s = max(0.0, event.start_s - widen_s), event.end_s + widen_s
         if modality == 'audio':
             return self.files.sound(path, self.rate_hz, start_s, end_s)
-        film = Video(path, start_s, end_s, self.files.fps)
+        videos = self.layout == 'official'
+        film: Film = Video(path, start_s, end_s, self.files.fps) if videos else Folder(path)
         return self.files.pictures(film, self.frames, generator if self.random_times else None)
 
     def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
@@ -167,76 +183,32 @@ class AVE(Dataset):
 
     def _shape(self, modality: str) -> tuple[int, ...]:
         """The shape that the transforms make of silence or of a black clip."""
-        silence, black = np.zeros(self.rate_hz, 'f4'), np.zeros((self.frames, 256, 256, 3), 'u1')
-        array = silence if modality == 'audio' else black
+        silence = np.zeros(self.bank or (self.rate_hz,), 'f4')
+        array = silence if modality == 'audio' else np.zeros((self.frames, 256, 256, 3), 'u1')
         return tuple(self._transform(modality, array, np.random.default_rng(0)).shape)
 
-    def _count_absent(self, split: str) -> int:
-        absent = [event.id for event in self.events if event.id not in self.videos]
-        if absent:
-            text = f'AVE {split}: {len(absent)} of {len(self)} videos are not on disk'
-            text += f' in {self.folder}, first five: {", ".join(absent[:5])}'
-            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
-        return len(absent)
+    def _count_absent(self, split: str) -> dict[str, int]:
+        videos = self.layout == 'official'
+        asked = {'': next(iter(self.paths.values()))} if videos else self.paths
+        counts = {}
+        for modality, paths in asked.items():
+            absent = [event.id for event in self.events if event.id not in paths]
+            if absent:
+                text = f'AVE {split}: {len(absent)} of {len(self)} videos '
+                text += f'have no {modality}' if modality else 'are not'
+                text += f' on disk, first five: {", ".join(absent[:5])}'
+                report_absent(text, len(absent), len(self), self.on_error, GUIDE)
+            counts[f'{modality}_absent'.removeprefix('_')] = len(absent)
+        return counts
 
-
-def _read_list(path: Path) -> list[Event]:
-    events: list[Event] = []
-    text = path.read_text(encoding='utf-8-sig', errors='replace') if path.exists() else ''
-    for number, row in enumerate(text.splitlines(), start=1):
-        fields = [' '.join(field.split()) for field in row.rsplit('&', 4)]  # also joins U+00A0
-        if fields == [''] or fields[1:2] == ['VideoID']:
-            continue
-        line = f'{path}, line {number}'
-        try:
-            label, name, _, start, end = fields
-            events.append(Event(label, name, float(start), float(end), line))
-        except ValueError:
-            raise ValueError(f'{line}: {row!r} is not {WANTED}') from None
-        if not 0 <= events[-1].start_s <= events[-1].end_s < inf:
-            raise ValueError(f'{line}: an event from {start} s to {end} s; needs 0 <= start <= end')
-    return events
-
-
-def _select(
-    root: Path, split: str, duplicates: str, drop_leaks: bool
-) -> tuple[list[Event], dict[str, int]]:
-    """The events of a split, and how many were listed, named again, shared, and left out."""
-    lists = {s: _read_list(root / f'{s}Set.txt') for s in SPLITS}
-    ids = {s: {event.id for event in events} for s, events in lists.items()}
-    events, notes = lists[split], []
-    counts = {'listed': len(events), 'again': len(events) - len(ids[split])}
-    if counts['again']:
-        notes.append(f'{counts["again"]} lines name a video again (duplicates={duplicates!r})')
-    if duplicates == 'first':
-        first = {event.id: event for event in reversed(events)}
-        events = [event for event in events if first[event.id] is event]
-    shared = {s: both for s in SPLITS if s != split and (both := ids[split] & ids[s])}
-    for other, both in shared.items():
-        notes.append(f'{len(both)} videos are also in {other} (drop_leaks={drop_leaks})')
-    later = SPLITS[SPLITS.index(split) + 1 :]
-    leaks = set().union(*(shared.get(s, ()) for s in later)) if drop_leaks else set()
-    kept = [event for event in events if event.id not in leaks]
-    counts |= {'shared': len(set().union(*shared.values())), 'dropped': len(events) - len(kept)}
-    if notes:
-        text = f'AVE {split}: {"; ".join(notes)}; {len(kept)} of {len(lists[split])} lines are used'
-        print_log(text, logger='current', level=logging.WARNING)
-    return kept, counts
-
-
-def _class_names(classes: str | Sequence[str], root: Path) -> tuple[str, ...]:
-    if classes == 'ave' or not isinstance(classes, str):
-        return tuple(' '.join(name.split()) for name in (CLASSES if classes == 'ave' else classes))
-    if classes != 'auto':
-        raise ValueError(f"AVE(classes={classes!r}); possible are 'ave', 'auto' or a list of names")
-    whole = (root / 'Annotations.txt').exists()
-    lists = ['Annotations.txt'] if whole else [f'{split}Set.txt' for split in SPLITS]
-    return tuple(sorted({event.label for name in lists for event in _read_list(root / name)}))
-
-
-def _target(event: Event, names: tuple[str, ...]) -> int:
-    if event.label in names:
-        return names.index(event.label)
-    close = get_close_matches(event.label, names, n=1, cutoff=0.0)
-    text = f'{event.line}: {event.label!r} is none of the {len(names)} classes, the closest is'
-    raise ValueError(f"{text} {close}; classes='auto' takes the labels from the lists")
+    def _refuse_what_is_not_there(self, span: str, context_s: float, validation: str) -> None:
+        if self.layout != 'official' and (span != 'event' or context_s):
+            raise ValueError(
+                f'AVE(span={span!r}, context_s={context_s}) cuts videos, but the layout '
+                f"{self.layout!r} holds what was cut before; possible are span='event', context_s=0"
+            )
+        if self.layout != 'ogm' and validation != 'train':
+            raise ValueError(
+                f'AVE(validation={validation!r}) is for a layout without a list of val, but '
+                f"{self.layout!r} has one; possible is 'train'"
+            )

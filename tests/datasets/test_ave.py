@@ -1,4 +1,4 @@
-"""AVE in the official layout, made of files whose every frame and sample is known."""
+"""AVE in every layout, made of files whose every frame and sample is known."""
 
 import logging
 import shutil
@@ -10,9 +10,10 @@ import torch
 from footage import numbers, tone, write
 
 from mmcalib.contract import Draw
-from mmcalib.datasets.ave import AVE, CLASSES
+from mmcalib.datasets.ave import AVE
 from mmcalib.datasets.collate import collate
 from mmcalib.media import MediaError
+from mmcalib.media.event_list import AVE_CLASSES
 from mmcalib.registry import DATASETS
 
 GRID = Path(__file__).parents[3] / 'shared' / 'data' / 'grid_digits'
@@ -88,9 +89,9 @@ def test_lists_are_read_in_every_form_that_is_around(lay_out, header, end, bom):
 
 
 def test_the_28_classes_are_the_official_ones_in_their_order():
-    assert len(CLASSES) == len(set(CLASSES)) == 28
-    assert CLASSES[0] == 'Church bell' and CLASSES[3] == 'Fixed-wing aircraft, airplane'
-    assert CLASSES[13] == 'Motorcycle' and CLASSES[27] == 'Mandolin'
+    assert len(AVE_CLASSES) == len(set(AVE_CLASSES)) == 28
+    assert AVE_CLASSES[0] == 'Church bell' and AVE_CLASSES[3] == 'Fixed-wing aircraft, airplane'
+    assert AVE_CLASSES[13] == 'Motorcycle' and AVE_CLASSES[27] == 'Mandolin'
 
 
 def test_an_item_is_the_published_input(lay_out):
@@ -169,7 +170,8 @@ def test_modalities_can_be_left_out_or_reordered(lay_out):
 def test_what_cannot_be_read_is_missing_and_says_why(lay_out):
     videos = {'s': 'silent.mp4', 'b': 'blind.mp4', 'x': 'broken.mp4', 'w': 'whole.mp4'}
     rows = [f'Bark&{name}&good&0&2' for name in videos]
-    data = AVE(lay_out(test=rows, videos=videos), 'test', **PUBLISHED, frames=3)
+    root = lay_out(test=rows, videos=videos)
+    data = AVE(root, 'test', **PUBLISHED, frames=3)
     batch = collate([data[i] for i in range(4)])
     audio, visual = batch['inputs']['audio'], batch['inputs']['visual']
     assert audio.x.shape == (4, 1, 1, 257, 1004) and visual.x.shape == (4, 3, 3, 224, 224)
@@ -183,7 +185,7 @@ def test_what_cannot_be_read_is_missing_and_says_why(lay_out):
         [],
     ]
     assert 'no audio' in batch['unreadable'][0]['audio']
-    strict = AVE(data.folder.parent, 'test', **PUBLISHED, on_error='raise')
+    strict = AVE(root, 'test', **PUBLISHED, on_error='raise')
     with pytest.raises(MediaError, match=r'^x: .*x\.mp4: asked for'):
         strict[2]
 
@@ -209,15 +211,21 @@ def test_more_than_half_absent_is_an_error(lay_out):
         AVE(root, 'test', **RAW)
 
 
-def test_a_layout_with_holes_names_them_all(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught:
+def test_a_folder_of_no_layout_lists_what_was_looked_for_and_found(tmp_path, lay_out):
+    with pytest.raises(FileNotFoundError, match=r"layout='auto'\): no layout.*is not there; do"):
         AVE(tmp_path / 'none', 'val', **RAW)
-    for part in ('none,', 'none/AVE,', 'none/valSet.txt', 'docs/datasets/ave.md'):
-        assert part in str(caught.value)
-    (tmp_path / 'AVE').mkdir()
+    (tmp_path / 'Audio-1004-SE').mkdir()
+    (tmp_path / 'Audio-1004-SE' / 'a.pkl').touch()
     with pytest.raises(FileNotFoundError) as caught:
         AVE(tmp_path, 'val', **RAW)
-    assert str(caught.value).count(str(tmp_path)) == 2, 'the root itself, and the list'
+    for part in ('official audio AVE/*.mp4: 0', 'pmr audio Audio-1004-SE/*.pkl: 1', '-SE/*: 0'):
+        assert part in str(caught.value)
+    assert "ogm visual AVE/visual/*: 0. The folder holds ['Audio-1004-SE']" in str(caught.value)
+    root = lay_out(test=['Bark&a&good&0&1'])
+    with pytest.raises(FileNotFoundError, match=r"split='val'\) needs .*root/valSet\.txt"):
+        AVE(root, 'val', **RAW)
+    with pytest.raises(FileNotFoundError, match=r"layout='pmr'\): no layout is there"):
+        AVE(root, 'test', **RAW, layout='pmr')
 
 
 LEAKY = {
