@@ -87,7 +87,8 @@ class Recorder(Files):
             'crc32': _crcs(kept),
         }
         span = [whole.start, whole.end]
-        return Entry(arrays, {'span': span, 'last': whole.last, 'errors': errors})
+        facts = {'span': span, 'last': whole.last, 'grid': whole.grid, 'errors': errors}
+        return Entry(arrays, facts)
 
 
 class Lister(Files):
@@ -168,10 +169,10 @@ class Cache(Files):
         shard, facts = self._facts(key, film.path)
         start, end = facts['span']
         times = segment_times(start, end, count, generator)
-        refuse_late(film.path, times, facts['last'])
         begins = self._array(shard, key, 'begins')
-        places = np.searchsorted(begins, times + TIE_S, 'right') - 1
-        return stack(film, self._pictures(key, shard, facts['errors'], places.clip(min=0)))
+        places = (np.searchsorted(begins, times + TIE_S, 'right') - 1).clip(min=0)
+        refuse_late(film.path, begins[places] if facts['grid'] else times, facts['last'])
+        return stack(film, self._pictures(key, shard, facts['errors'], places))
 
     def _pictures(
         self, key: str, shard: int, errors: Mapping[str, str], places: np.ndarray

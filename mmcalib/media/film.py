@@ -32,6 +32,7 @@ class Whole(NamedTuple):
     start: float  # of the span that times are drawn from
     end: float
     last: float  # when the last picture appears that can be decoded
+    grid: bool = False  # whether only the times in `begins` are asked for
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Video(Film):
             raise MediaError(f'{self.path}: asked for its pictures, but none can be decoded')
         refuse_late(self.path, np.array([start]), stamps[-1])
         begins = steady_times(start, end, self.fps) if self.fps else _within(stamps, start, end)
-        return Whole(begins, list(read_frames(self.path, begins)), start, end, float(stamps[-1]))
+        pictures = list(read_frames(self.path, begins))
+        return Whole(begins, pictures, start, end, float(stamps[-1]), self.fps is not None)
 
 
 def _within(stamps: np.ndarray, start: float, end: float) -> np.ndarray:
