@@ -34,6 +34,7 @@ setup(
         'scikit-learn>=1.4',
         'tensorboard>=2.15',
         'safetensors>=0.4',  # caches of decoded media
+        'h5py>=3.10',  # AVEFeatures
         'tqdm>=4.66',
         'setuptools',  # mmengine's environment report imports distutils
     ],
