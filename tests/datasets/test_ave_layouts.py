@@ -160,6 +160,8 @@ def test_selection_on_test_must_be_asked_for_and_is_announced(made, caplog):
     assert not set(ids(root, 'val')) & set(IDS[18:]) and 'selects' not in caplog.text
     assert ids(root, 'val', validation='test', drop_leaks=True) == IDS[18:]
     assert ids(root, 'train', validation='test') == IDS[:18]
+    counts = AVE(root, 'test', **RAW, validation='test').metainfo['counts']
+    assert counts['shared'] == 0, 'val is test, and no leak'
     assert 'selects checkpoints on the test split' in caplog.text
     with pytest.raises(ValueError, match=r"validation='test'.*'pmr' has one; possible is 'train'"):
         AVE(made['pmr'], 'val', **RAW, validation='test')
