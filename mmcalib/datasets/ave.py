@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
-from mmcalib.media.ave_folders import SOURCES, draw_val, own_classes, read_lists, recognise
+from mmcalib.media.ave_folders import SOURCES, class_names, draw_val, read_lists, recognise
 from mmcalib.media.cache import open_files
-from mmcalib.media.event_list import AVE_CLASSES, SPLITS, Event, select, target
+from mmcalib.media.event_list import AVE_CLASSES, SPLITS, Event, class_of, select
 from mmcalib.media.film import Film, Folder, Video
 from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.spectrograms import read_spectrogram, usual_shape
@@ -122,12 +122,7 @@ class AVE(Dataset):
         self.span, self.context_s, self.on_error = span, context_s, on_error
         self.random_times = split == 'train' if random_times is None else random_times
         lists = read_lists(root, self.layout, split)
-        if isinstance(classes, str) and classes not in ('ave', 'auto'):
-            text = "possible are 'ave', 'auto' or a list of names"
-            raise ValueError(f'AVE(classes={classes!r}); {text}')
-        chosen = AVE_CLASSES if classes == 'ave' else classes
-        names = own_classes(root, self.layout, lists) if classes == 'auto' else chosen
-        names = tuple(' '.join(name.split()) for name in names)
+        names = class_names(classes, root, self.layout, lists)
         if self.layout == 'ogm':
             lists = draw_val(lists, validation, val_fraction, split_seed)
         listed = 'test' if validation == 'test' and split == 'val' else split
@@ -135,7 +130,7 @@ class AVE(Dataset):
             raise ValueError(f'AVE(split={split!r}, val_fraction={val_fraction}) has no video')
         places, counts = select(lists, listed, duplicates, drop_leaks)
         self.events = [lists[listed][place] for place in places]
-        self.targets = [target(event, names) for event in self.events]
+        self.targets = [class_of(event, names) for event in self.events]
         self.stored = self.layout != 'official' and 'audio' in modalities
         self.bank = usual_shape(self.paths['audio'].values()) if self.stored else None
         configs = {'audio': spectrogram if self.stored else audio, 'visual': visual}

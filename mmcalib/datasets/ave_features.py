@@ -87,29 +87,23 @@ class AVEFeatures(Dataset):
         self.pool, self.on_error = pool, on_error
         labels = next((name for name in LABELS if (root / name).is_file()), LABELS[-1])
         _refuse_absent(root, [*(FILES[m] for m in modalities), labels])
-        self.features = {m: H5Rows(root / FILES[m], KEY) for m in modalities}
         classes = _read_labels(root / labels)  # (N, segments)
-        for modality, held in self.features.items():
-            _refuse_shape(modality, held, classes.shape)
         if target == 'clip':
             _refuse_several(root / labels, classes)
-        events, counts = _read_events(root, classes)
-        orders = {s: _read_order(root / f'{s}_order.h5', len(classes)) for s in SPLITS}
-        if drop_leaks and not events:
-            text = f'AVEFeatures(drop_leaks=True) needs {root / "Annotations.txt"}'
-            raise FileNotFoundError(f'{text}, which tells the video of a row; {GUIDE}')
-        named = events or [Event('', f'row {k}', 0.0, 0.0, '') for k in range(len(classes))]
-        lists = {s: [named[row] for row in order] for s, order in orders.items()}
-        places, more = select(lists, split, 'keep', drop_leaks, 'AVEFeatures')
-        rows = [orders[split][place] for place in places]
+        self.features = {m: H5Rows(root / FILES[m], KEY) for m in modalities}
+        for modality, held in self.features.items():
+            _refuse_shape(modality, held, classes.shape)
+        events = _read_events(root, classes)
+        rows, counts = _select(root, split, events, len(classes), drop_leaks)
         clip = _events_of(classes)
-        kept = rows if target == 'segments' else [row for row in rows if clip[row] >= 0]
-        counts |= {**more, 'without_event': len(rows) - len(kept)}
-        if target == 'clip' and len(kept) < len(rows):
-            text = f'AVEFeatures {split}: {len(rows) - len(kept)} videos without an event are left'
-            print_log(f'{text} out', logger='current', level=logging.WARNING)
-        self.rows, self.ids = kept, [named[row].id for row in kept]
-        self.targets = (clip if target == 'clip' else classes)[kept]
+        self.rows = rows if target == 'segments' else [row for row in rows if clip[row] >= 0]
+        counts |= {'relabelled': len(_relabelled(events, clip))}
+        counts |= {'without_event': len(rows) - len(self.rows)}
+        if counts['without_event'] and target == 'clip':
+            text = f'AVEFeatures {split}: {counts["without_event"]} videos without an event are out'
+            print_log(text, logger='current', level=logging.WARNING)
+        self.ids = [events[row].id if events else f'row {row}' for row in self.rows]
+        self.targets = (clip if target == 'clip' else classes)[self.rows]
         configs = {'audio': audio, 'visual': visual}
         self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
         self.shapes = {m: self._shape(m) for m in modalities}
@@ -197,21 +191,37 @@ def _read_order(path: Path, count: int) -> list[int]:
     return rows
 
 
-def _read_events(root: Path, classes: np.ndarray) -> tuple[list[Event], dict[str, int]]:
-    """The line of Annotations.txt for each row, and how many labels differ; [] without the file."""
+def _select(
+    root: Path, split: str, events: Sequence[Event], count: int, drop_leaks: bool
+) -> tuple[list[int], dict[str, int]]:
+    """The rows of a split, and what `select` counts."""
+    orders = {s: _read_order(root / f'{s}_order.h5', count) for s in SPLITS}
+    if drop_leaks and not events:
+        text = f'AVEFeatures(drop_leaks=True) needs {root / "Annotations.txt"}'
+        raise FileNotFoundError(f'{text}, which tells the video of a row; {GUIDE}')
+    named = events or [Event('', str(row), 0.0, 0.0, '') for row in range(count)]
+    lists = {s: [named[row] for row in order] for s, order in orders.items()}
+    places, counts = select(lists, split, 'keep', drop_leaks, 'AVEFeatures')
+    return [orders[split][place] for place in places], counts
+
+
+def _read_events(root: Path, classes: np.ndarray) -> list[Event]:
+    """The line of Annotations.txt for each row; none without the file."""
     events = read_events(root / 'Annotations.txt')
-    if not events:
-        return [], {}
-    if len(events) != len(classes):
+    if events and len(events) != len(classes):
         text = f'{root / "Annotations.txt"} has {len(events)} events, but the features'
         raise ValueError(f'{text} are of {len(classes)} videos')
     clip = _events_of(classes)
-    pairs = [(e, AVE_CLASSES[c]) for e, c in zip(events, clip, strict=True) if c >= 0]
-    differ = [event for event, label in pairs if event.label != label]
-    if differ:
-        text = f'{len(differ)} of {len(pairs)} labels are not those of Annotations.txt, the first: '
+    if differ := _relabelled(events, clip):
+        text = f'{len(differ)} of {len(clip)} labels are not those of Annotations.txt, the first: '
         text += differ[0].line
-        if 2 * len(differ) > len(pairs):
+        if 2 * len(differ) > len(clip):
             raise ValueError(f'{text}; rows or classes are in another order')
         print_log(f'AVEFeatures: {text}', logger='current', level=logging.WARNING)
-    return events, {'relabelled': len(differ)}
+    return events
+
+
+def _relabelled(events: Sequence[Event], clip: np.ndarray) -> list[Event]:
+    """Events whose label is not that of their row."""
+    pairs = zip(events, clip.tolist(), strict=False)  # there may be no events
+    return [event for event, c in pairs if c >= 0 and event.label != AVE_CLASSES[c]]

@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from mmengine.logging import print_log
 
-from mmcalib.media.event_list import SPLITS, Event, read_events, read_names, read_pairs
+from mmcalib.media.event_list import (
+    AVE_CLASSES,
+    SPLITS,
+    Event,
+    read_events,
+    read_names,
+    read_pairs,
+)
 from mmcalib.media.splits import stratified
 
 Lists = dict[str, list[Event]]  # by split
@@ -108,12 +115,23 @@ def draw_val(lists: Lists, validation: str, fraction: float, seed: int) -> Lists
     }
 
 
-def own_classes(root: Path, layout: str, lists: Mapping[str, Sequence[Event]]) -> tuple[str, ...]:
-    """The order of stat.txt, or the sorted labels of Annotations.txt, else of the lists.
+def class_names(
+    classes: str | Sequence[str], root: Path, layout: str, lists: Lists
+) -> tuple[str, ...]:
+    """The official classes for 'ave', what the folder says for 'auto', else the names themselves.
 
     Raises:
-        ValueError: a line that is not understood.
+        ValueError: another word, or a line that is not understood.
     """
+    if isinstance(classes, str) and classes not in ('ave', 'auto'):
+        raise ValueError(f"AVE(classes={classes!r}); possible are 'ave', 'auto' or a list of names")
+    if classes == 'auto':
+        return _own_classes(root, layout, lists)
+    return tuple(' '.join(name.split()) for name in (AVE_CLASSES if classes == 'ave' else classes))
+
+
+def _own_classes(root: Path, layout: str, lists: Lists) -> tuple[str, ...]:
+    """The order of stat.txt, or the sorted labels of Annotations.txt, else of the lists."""
     if layout == 'ogm' and (path := _find(root, NAMES)):
         return read_names(path)
     whole = {event.label for event in read_events(root / 'Annotations.txt')}

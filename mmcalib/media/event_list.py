@@ -143,7 +143,7 @@ def select(
     return Selection(kept, counts)
 
 
-def target(event: Event, names: Sequence[str]) -> int:
+def class_of(event: Event, names: Sequence[str]) -> int:
     """The place of an event's label among the classes.
 
     Raises:

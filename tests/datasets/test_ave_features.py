@@ -98,7 +98,7 @@ def test_a_video_without_an_event_has_no_clip_label_but_segments(copy, caplog):
     put(copy / 'right_labels.h5', one_hot(classes))
     clip = AVEFeatures(copy, 'val')
     assert clip.ids == ['row 1', 'row 2', 'row 4'] and clip.metainfo['counts']['without_event'] == 1
-    assert 'val: 1 videos without an event are left out' in caplog.text
+    assert 'val: 1 videos without an event are out' in caplog.text
     assert clip[1]['target'] == EVENT[2]
     assert AVEFeatures(copy, 'val', target='segments')[1]['target'].tolist() == [BACKGROUND] * 10
 
