@@ -101,6 +101,8 @@ def test_a_video_without_an_event_has_no_clip_label_but_segments(copy, caplog):
     assert 'val: 1 videos without an event are out' in caplog.text
     assert clip[1]['target'] == EVENT[2]
     assert AVEFeatures(copy, 'val', target='segments')[1]['target'].tolist() == [BACKGROUND] * 10
+    annotate(copy)
+    assert AVEFeatures(copy, 'val').metainfo['counts']['relabelled'] == 0
 
 
 def test_the_other_labels_are_read_where_these_are_not_there(copy):
