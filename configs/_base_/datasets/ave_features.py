@@ -1,5 +1,5 @@
-# AVE as its authors' features of ten seconds: VGGish of the sound, VGG-19 of the pictures; the event
-# of the clip, one of 28 classes (docs/datasets/ave.md).
+# AVE as its authors' features of ten seconds, VGGish of the sound and VGG-19 of the pictures, and
+# the event of the clip, one of 28 classes (docs/datasets/ave.md).
 num_classes = 28
 widths = dict(audio=128, visual=512)
 data = dict(type='AVEFeatures', root='data/AVE', pool='mean')  # shared by the three loaders
