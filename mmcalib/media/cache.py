@@ -87,7 +87,9 @@ class Recorder(Files):
             'crc32': _crcs(kept),
         }
         span = [whole.start, whole.end]
-        facts = {'span': span, 'last': whole.last, 'grid': whole.grid, 'errors': errors}
+        if whole.asked is not None:
+            arrays['asked'] = whole.asked
+        facts = {'span': span, 'last': whole.last, 'asked': 'asked' in arrays, 'errors': errors}
         return Entry(arrays, facts)
 
 
@@ -171,7 +173,8 @@ class Cache(Files):
         times = segment_times(start, end, count, generator)
         begins = self._array(shard, key, 'begins')
         places = (np.searchsorted(begins, times + TIE_S, 'right') - 1).clip(min=0)
-        refuse_late(film.path, begins[places] if facts['grid'] else times, facts['last'])
+        asked = self._array(shard, key, 'asked')[places] if facts['asked'] else times
+        refuse_late(film.path, asked, facts['last'])
         return stack(film, self._pictures(key, shard, facts['errors'], places))
 
     def _pictures(

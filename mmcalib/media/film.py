@@ -32,7 +32,7 @@ class Whole(NamedTuple):
     start: float  # of the span that times are drawn from
     end: float
     last: float  # when the last picture appears that can be decoded
-    grid: bool = False  # whether only the times in `begins` are asked for
+    asked: np.ndarray | None = None  # (N,) the times that `at` asks for there; None: any
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Video(Film):
     fps: float | None = None
 
     def span(self) -> tuple[float, float]:
-        return self.start_s, min(self.end_s, max(duration(self.path), self.start_s))
+        return within_span(self.path, self.start_s, self.end_s)
 
     def at(self, times: np.ndarray) -> Pictures:
         if self.fps is not None:
-            times = self.start_s + np.floor((times - self.start_s) * self.fps + TIE_S) / self.fps
+            times = self.start_s + np.floor((times - self.start_s + TIE_S) * self.fps) / self.fps
         return list(read_frames(self.path, times))
 
     def whole(self) -> Whole:
@@ -86,7 +86,13 @@ class Video(Film):
         refuse_late(self.path, np.array([start]), stamps[-1])
         begins = steady_times(start, end, self.fps) if self.fps else _within(stamps, start, end)
         pictures = list(read_frames(self.path, begins))
-        return Whole(begins, pictures, start, end, float(stamps[-1]), self.fps is not None)
+        asked = begins if self.fps else None
+        return Whole(begins, pictures, start, end, float(stamps[-1]), asked)
+
+
+def within_span(path: Path, start_s: float, end_s: float) -> tuple[float, float]:
+    """A span, cut to what a video file declares to have."""
+    return start_s, min(end_s, max(duration(path), start_s))
 
 
 def _within(stamps: np.ndarray, start: float, end: float) -> np.ndarray:

@@ -70,6 +70,15 @@ def duration(path: str | Path) -> float:
     return _declared(path).end_s
 
 
+def frame_step(path: str | Path) -> float:
+    """Seconds from one frame to the next, as the file declares.
+
+    Raises:
+        MediaError: not a media file, or no video stream.
+    """
+    return _declared(path).step_s
+
+
 def read_frames(path: str | Path, times_s: Sequence[float] | np.ndarray) -> np.ndarray:
     """The frame shown at each time, in the given order: (T, H, W, 3) uint8 RGB, upright.
 

@@ -1,13 +1,12 @@
-# UCF101, split 1: three frames and their optical flow (u, v as bytes, 0.5 is no motion), one of 101
-# actions.
+# UCF101, split 1: three pictures and their optical flow (u, v as bytes, 0.5 is no motion), one of
+# 101 actions (docs/datasets/ucf101.md). Both are cropped and mirrored alike.
 num_classes = 101
-data = dict(  # shared by the three loaders
-    type='UCF101',
-    root='data/UCF101',
-    frames=3,
-    flow=[dict(type='Resize', size=224), dict(type='Normalize', mean=[0.5, 0.5], std=[0.5, 0.5])],
+still = dict(mean=[0.5, 0.5], std=[0.5, 0.5])  # flow / 20 pixels
+data = dict(type='UCF101', root='data/UCF101', frames=3)  # shared by the three loaders
+evaluate = dict(
+    rgb=[dict(type='Resize', size=224), dict(type='Normalize')],
+    flow=[dict(type='Resize', size=224), dict(type='Normalize', **still)],
 )
-evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
 loader = dict(
     batch_size=64, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
 )
@@ -21,19 +20,24 @@ train_dataloader = dict(
             dict(type='RandomFlip'),
             dict(type='Normalize'),
         ],
+        flow=[
+            dict(type='RandomResizedCrop', size=224),
+            dict(type='RandomFlip', flow=True),
+            dict(type='Normalize', **still),
+        ],
     ),
 )
 val_dataloader = dict(
     **loader,
     sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='val', rgb=evaluate),
+    dataset=dict(split='val', **evaluate),
 )
 test_dataloader = dict(
     **loader,
     sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='test', rgb=evaluate),
+    dataset=dict(split='test', **evaluate),
 )
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)
-del loader, evaluate
+del loader, evaluate, still
