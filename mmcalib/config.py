@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmcalib.media.cache import read_index
+from mmcalib.samples.folder import is_sample
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 ABSENT = """
@@ -73,8 +74,7 @@ def load(
             _shared(cfg, key)
     cfg.merge_from_dict(options)
     if 'data' in cfg and 'sample' in cfg:
-        here = import_module(cfg.sample.module).is_sample(cfg.data.root)
-        cfg.sample_data = here or notice is ABSENT
+        cfg.sample_data = is_sample(cfg.data.root) or notice is ABSENT
         if cfg.sample_data:
             cfg.sample.notice = notice.format(asked=asked, root=cfg.data.root, page=cfg.sample.page)
     if cfg.setdefault('sample_data', False):

@@ -4,25 +4,14 @@ python -m mmcalib.samples.ave data/sample_ave
 """
 
 import argparse
-import csv
-import fcntl
-import json
-import multiprocessing
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
-from mmcalib.samples import render
+from mmcalib.samples import folder, render
 from mmcalib.samples.plan import Clip, plan
 
 VERSION = 1  # raise it when the same arguments give other files
-_CARD = 'sample.json'
-_RELIABILITY = 'reliability.csv'
 _LISTS = {'train': 'trainSet.txt', 'val': 'valSet.txt', 'test': 'testSet.txt'}
 _HEADER = 'Category&VideoID&Quality&StartTime&EndTime'
 
@@ -38,9 +27,7 @@ def generate(
 ) -> Path:
     """Make sure that `root` holds the sample of these arguments; returns the resolved folder.
 
-    A complete sample of the same arguments is kept as it is, one of other arguments or of another
-    version is replaced. The folder appears in one step: a killed run leaves none. Of several
-    processes that ask at once, one generates and the others wait for it.
+    See `folder.generate` for what happens to a folder that is there already.
 
     Args:
         seed: of everything; clip i is a function of (seed, i) alone, its damage apart.
@@ -67,67 +54,12 @@ def generate(
         **sizes,
         'corrupted': corrupted,
     }
-    root = Path(root).resolve()
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(root.with_name(f'.{root.name}.lock')):
-        if _complete(root, card):
-            return root
-        _refuse_foreign(root)
-        fresh, stale = root.with_name(f'.{root.name}.new'), root.with_name(f'.{root.name}.old')
-        for leftover in (fresh, stale):
-            shutil.rmtree(leftover, ignore_errors=True)
-        _write(fresh, plan(seed, sizes, corrupted), card, processes)
-        if root.exists():
-            root.rename(stale)
-        fresh.rename(root)
-        shutil.rmtree(stale, ignore_errors=True)
-    return root
+    clips = plan(seed, sizes, corrupted)
+    return folder.generate(root, card, partial(_write, clips=clips, processes=processes))
 
 
-def is_sample(root: str | Path) -> bool:
-    """Was this folder generated, and does it hold no clip but the generated ones?"""
-    root = Path(root)
-    clips = {path.name for path in (root / 'AVE').glob('*.mp4')}
-    return (root / _CARD).is_file() and clips <= {Path(name).name for name in _names(root)}
-
-
-def _complete(root: Path, card: dict[str, object]) -> bool:
-    return (
-        is_sample(root)
-        and json.loads((root / _CARD).read_text()) == card
-        and all((root / name).is_file() for name in _names(root))
-    )
-
-
-def _names(root: Path) -> set[str]:
-    """The files that a generated folder has, relative to it."""
-    fixed = {_CARD, _RELIABILITY, 'Annotations.txt', *_LISTS.values()}
-    table = root / _RELIABILITY
-    if not table.is_file():
-        return fixed
-    with table.open(newline='') as rows:
-        return fixed | {f'AVE/{row["id"]}.mp4' for row in csv.DictReader(rows)}
-
-
-def _refuse_foreign(root: Path) -> None:
-    if not os.path.lexists(root):
-        return
-    known = _names(root) if (root / _CARD).is_file() else set()
-    found = [path for path in root.rglob('*') if path.is_file() or path.is_symlink()]
-    names = sorted(path.relative_to(root).as_posix() for path in found if path.name[0] != '.')
-    foreign = [name for name in names if name not in known]
-    if foreign or not known:
-        example = f', for example {foreign[0]!r}' if foreign else ''
-        raise FileExistsError(
-            f'{root} exists and is not (only) a generated sample{example}; '
-            'it is left as it is. Another folder, or this one moved away, is possible'
-        )
-
-
-def _write(
-    root: Path, clips: Sequence[Clip], card: dict[str, object], processes: int | None
-) -> None:
-    (root / 'AVE').mkdir(parents=True)
+def _write(root: Path, clips: Sequence[Clip], processes: int | None) -> None:
+    (root / 'AVE').mkdir()
     lines = {
         clip: '&'.join([clip.category, clip.id, 'good', *map(str, clip.span)]) for clip in clips
     }
@@ -136,33 +68,9 @@ def _write(
         (root / name).write_text(
             ''.join(f'{line}\n' for clip, line in lines.items() if clip.split == split)
         )
-    with (root / _RELIABILITY).open('w', newline='') as table:
-        writer = csv.writer(table, lineterminator='\n')
-        writer.writerow(['id', 'split', 'category', 'modality', 'kind', 'source'])
-        for clip in clips:
-            writer.writerow([clip.id, clip.split, clip.category, *(clip.damage or ('', '', ''))])
-    done = _render(clips, root / 'AVE', processes or min(os.cpu_count() or 1, 4))
-    for _ in tqdm(done, f'Sample {root.parent.name}', len(clips), disable=None, unit='clip'):
-        pass
-    (root / _CARD).write_text(json.dumps(card, indent=2) + '\n')
-
-
-def _render(clips: Sequence[Clip], folder: Path, processes: int) -> Iterator[None]:
-    write = partial(render.write, folder=folder)
-    if processes == 1:
-        yield from map(write, clips)
-        return
-    # Spawned, since a fork of a process with threads (torch, OpenCV) may hang.
-    with multiprocessing.get_context('spawn').Pool(processes) as pool:
-        yield from pool.imap_unordered(write, clips, chunksize=4)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process of this machine holds the lock; a killed one lets go."""
-    with lock.open('w') as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    rows = ([c.id, c.split, c.category, *(c.damage or ('', '', ''))] for c in clips)
+    folder.write_reliability(root, rows)
+    folder.write_all(clips, partial(render.write, folder=root / 'AVE'), processes, 'AVE')
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ import av
 import cv2
 import pytest
 
-from mmcalib.samples.ave import generate, is_sample
+from mmcalib.samples.ave import generate
+from mmcalib.samples.folder import is_sample
 
 SMALL = {'train': 8, 'val': 1, 'test': 1}
 OFFICIAL = {
