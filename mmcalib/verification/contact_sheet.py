@@ -18,6 +18,7 @@ from mmcalib.verification.splits import Split
 ROWS = 12  # classes
 BINS = 6  # rows of numbers to predict
 FRAMES = 4  # pictures that are shown of an item
+FLOW_TOP = 16  # of 127; slower flow is dark
 ARROWS = 8  # along the shorter side of a flow
 GAP = 0.06  # between the two items, of the width of a panel
 LETTERS_PER_INCH = 17  # of a title
@@ -165,6 +166,7 @@ def _pictures(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
     strip = [part for frame in frames for part in (frame, gap)][:-1]
     whole = np.concatenate(strip, axis=1)
     panel.imshow(whole if whole.shape[2] == 3 else whole[..., 0], cmap='gray', vmin=0, vmax=255)
+    panel.set_adjustable('datalim')  # the panel keeps its place, whatever the picture's shape
 
 
 def _few(x: np.ndarray) -> np.ndarray:
@@ -175,7 +177,10 @@ def _few(x: np.ndarray) -> np.ndarray:
 def _flow(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
     """Arrows on their lengths; bytes, of which 128 is no motion."""
     middle = pixels(x[len(x) // 2 : len(x) // 2 + 1], transforms)[0].astype(np.float32) - 128
-    panel.imshow(np.hypot(middle[..., 0], middle[..., 1]), cmap='cividis')
+    length = np.hypot(middle[..., 0], middle[..., 1])
+    # At most the middle of the colours, so that arrows are seen on it.
+    panel.imshow(length, cmap='cividis', vmin=0, vmax=max(FLOW_TOP, 2 * length.max()))
+    panel.set_adjustable('datalim')
     step = max(1, min(middle.shape[:2]) // ARROWS)
     some = middle[step // 2 :: step, step // 2 :: step]
     down, right = np.mgrid[: some.shape[0], : some.shape[1]] * step + step // 2
