@@ -57,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / 'report.txt').write_text(found.text)
     problems.write(found.problems, out / 'problems.csv')
-    draw(splits, records, out / 'contact_sheet.png')
     print(found.text)
+    draw(splits, records, out / 'contact_sheet.png')
     print(f'{out}: report.txt, contact_sheet.png, problems.csv')
     return found.status
 

@@ -22,6 +22,7 @@ FLOW_TOP = 16  # of 127; slower flow is dark
 ARROWS = 8  # along the shorter side of a flow
 GAP = 0.06  # between the two items, of the width of a panel
 LETTERS_PER_INCH = 17  # of a title
+PLAIN: dict[str, Any] = {'parse_math': False}  # the ids of MOSI have dollars
 PANEL_IN, ROW_IN, LABEL_IN = 1.9, 1.25, 1.1  # width, height, and room for the class
 
 
@@ -43,16 +44,16 @@ def draw(splits: Mapping[str, Split], records: Sequence[Record], path: Path) -> 
     figure = Figure(figsize=size, dpi=90, layout='constrained')
     canvas = FigureCanvasAgg(figure)
     axes = _panels(figure, len(rows), len(modalities))
-    title = f'{meta["name"]}: two items each of {_which(len(rows), total)}'
-    figure.suptitle(title, fontsize=9, x=0.01, ha='left')
+    title = f'{meta["name"]}: up to two items of each of {_which(len(rows), total)}'
+    figure.suptitle(title, fontsize=9, x=0.01, ha='left', **PLAIN)
     for row, line in zip(rows, axes, strict=True):
         label = textwrap.fill(row.label, 16)
-        line[0].set_ylabel(label, fontsize=8, rotation=0, ha='right', va='center')
+        line[0].set_ylabel(label, fontsize=8, rotation=0, ha='right', va='center', **PLAIN)
         for k in range(2):
             panels = line[k * len(modalities) : (k + 1) * len(modalities)]
             _item(panels, splits, row.records[k] if k < len(row.records) else None, modalities)
     for panel, modality in zip(axes[-1], 2 * modalities, strict=True):
-        panel.set_xlabel(modality, fontsize=8)
+        panel.set_xlabel(modality, fontsize=8, **PLAIN)
     canvas.draw()
     _save(canvas, path)
 
@@ -135,7 +136,8 @@ def _item(
     inputs = data[record.place]['inputs']
     name, room = record.id, int(LETTERS_PER_INCH * PANEL_IN * len(panels)) - len(record.split) - 4
     name = name if len(name) <= room else f'{name[: room - 1]}…'
-    panels[0].set_title(f'{name}, {record.split}', fontsize=7, loc='left', pad=3, color='dimgrey')
+    title = f'{name}, {record.split}'
+    panels[0].set_title(title, fontsize=7, loc='left', pad=3, color='dimgrey', **PLAIN)
     for panel, modality in zip(panels, modalities, strict=True):
         signal = inputs[modality]
         x = signal.x[signal.mask].numpy()

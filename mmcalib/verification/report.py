@@ -47,7 +47,7 @@ def report(cfg: Config, splits: Mapping[str, Split], records: Sequence[Record]) 
     status = int(bool(wrong) or selects.wrong)
     sections = {
         'Counts': _counts(splits, records, meta.get('classes')),
-        'What the reader counted': _reader(splits),
+        'What the reader counted (zeros are left out)': _reader(splits),
         _title(splits, records): _missing(found, records),
         'Inputs (after the transforms of the test split)': _inputs(splits, records),
         'Leaks between splits': _leaks(found, complete),
@@ -93,7 +93,8 @@ def _reader(splits: Mapping[str, Split]) -> list[str]:
     lines = []
     for split, (data, _) in splits.items():
         counts = _flat(data.metainfo.get('counts', {}))
-        lines.append(f'  {split}: {", ".join(f"{k} {v}" for k, v in counts.items()) or "nothing"}')
+        told = [f'{name} {count}' for name, count in counts.items() if count]
+        lines.append(f'  {split}: {", ".join(told) or "nothing"}')
     return lines
 
 

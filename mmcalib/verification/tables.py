@@ -65,7 +65,7 @@ def histogram(targets: Mapping[str, np.ndarray]) -> list[str]:
         bars = ['#' * round(BAR * count / counts.max()) for count in counts]
         lines += table(rows)
         spans = [f'{low:8.2f} to {high:6.2f}' for low, high in pairwise(edges)]
-        lines += [f'  {s} {c:6d} {b}' for s, c, b in zip(spans, counts, bars, strict=True)]
+        lines += [f'  {s} {c:6d} {b}'.rstrip() for s, c, b in zip(spans, counts, bars, strict=True)]
     return lines
 
 
