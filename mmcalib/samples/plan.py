@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -93,4 +93,25 @@ def _damages(clips: list[Clip], count: int, rng: np.random.Generator) -> dict[in
         others = [name for name in CATEGORIES if name != clip.category]
         source = str(clip.generator('source').choice(others)) if kind == 'swap' else ''
         chosen[clip.number] = Damage(modality, kind, source)
+    return chosen
+
+
+def damages(
+    labels: Sequence[str], modalities: Sequence[str], share: float, rng: np.random.Generator
+) -> dict[int, Damage]:
+    """Place of an item -> its damage, for a share of the items; kinds and modalities in turn.
+
+    Args:
+        labels: the class of each item; a swap takes a modality of another class.
+        modalities: of which one is damaged.
+        share: of the items, in [0, 1], rounded to whole items.
+        rng: draws which.
+    """
+    chosen = {}
+    kinds = [(m, kind) for kind in ('noise', 'blank', 'swap') for m in modalities]
+    for turn, place in enumerate(rng.permutation(len(labels))[: round(share * len(labels))]):
+        modality, kind = kinds[turn % len(kinds)]
+        others = sorted({label for label in labels if label != labels[place]})
+        source = str(rng.choice(others)) if kind == 'swap' and others else ''
+        chosen[int(place)] = Damage(modality, kind if source or kind != 'swap' else 'noise', source)
     return chosen
