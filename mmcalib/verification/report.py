@@ -133,6 +133,7 @@ def _told(some: Sequence[Problem]) -> list[str]:
     lines = []
     for kind, split, name, modality, detail in some[:FIRST]:
         what = ' '.join(part for part in (kind, modality) if part)
+        name = '' if detail.startswith(name) else name
         lines.append(f'    {split}, {what}: {" ".join(part for part in (name, detail) if part)}')
     if len(some) > FIRST:
         lines.append(f'    and {len(some) - FIRST} more in problems.csv')
