@@ -68,13 +68,17 @@ def choose(meta, names):
 
 
 @pytest.mark.parametrize(
-    'meta',
-    [{'split': 'val', 'validation': 'test'}, {'split': 'test'}, {'split': 'val'}],
+    ('meta', 'val'),
+    [
+        ({'split': 'val', 'validation': 'test'}, ['b']),  # others than those that were read
+        ({'split': 'test'}, ['b']),
+        ({'split': 'val'}, ['b', 'a']),
+    ],
     ids=['by argument', 'by split', 'by ids'],
 )
-def test_selection_on_test_is_shouted(meta):
-    same = {'val': ['b', 'a'], 'test': ['a', 'b']}
-    told = choose({'val': meta, 'test': {'split': 'test'}}, same)
+def test_selection_on_test_is_shouted(meta, val):
+    names = {'val': val, 'test': ['a', 'b']}
+    told = choose({'val': meta, 'test': {'split': 'test'}}, names)
     assert told.wrong and '!!! THE TEST SPLIT SELECTS CHECKPOINTS !!!' in told.text
 
 
