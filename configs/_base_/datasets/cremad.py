@@ -37,4 +37,27 @@ test_dataloader = dict(
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)
-del loader, evaluate
+small = [dict(type='Resize', size=72), dict(type='Normalize')]
+sample = dict(  # what a run falls back on when data.root does not exist
+    module='mmcalib.samples.cremad',
+    root='data/sample_cremad',
+    page='docs/datasets/cremad.md',
+    overlay=dict(  # small inputs and a short schedule: minutes on two cores
+        train_cfg=dict(max_epochs=12),
+        param_scheduler=dict(step_size=8),
+        train_dataloader=dict(
+            batch_size=16,
+            num_workers=2,
+            dataset=dict(
+                visual=[
+                    dict(type='RandomResizedCrop', size=72),
+                    dict(type='RandomFlip'),
+                    dict(type='Normalize'),
+                ]
+            ),
+        ),
+        val_dataloader=dict(num_workers=1, dataset=dict(visual=small)),
+        test_dataloader=dict(num_workers=1, dataset=dict(visual=small)),
+    ),
+)
+del loader, evaluate, small

@@ -21,4 +21,10 @@ test_dataloader = dict(
 val_evaluator = dict(type='Sentiment')
 test_evaluator = dict(type='Sentiment')
 auto_scale_lr = dict(base_batch_size=16)
+sample = dict(  # what a run falls back on when data.root does not exist
+    module='mmcalib.samples.mosei',
+    root='data/sample_mosei',
+    page='docs/datasets/mosi.md',
+    overlay=dict(train_cfg=dict(max_epochs=12)),
+)
 del loader

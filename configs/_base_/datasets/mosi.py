@@ -22,4 +22,10 @@ test_dataloader = dict(
 val_evaluator = dict(type='Sentiment')
 test_evaluator = dict(type='Sentiment')
 auto_scale_lr = dict(base_batch_size=16)
+sample = dict(  # what a run falls back on when data.root does not exist
+    module='mmcalib.samples.mosi',
+    root='data/sample_mosi',
+    page='docs/datasets/mosi.md',
+    overlay=dict(train_cfg=dict(max_epochs=12)),
+)
 del loader

@@ -40,4 +40,36 @@ test_dataloader = dict(
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)
-del loader, evaluate, still
+small = dict(
+    rgb=[dict(type='Resize', size=64), dict(type='Normalize')],
+    flow=[dict(type='Resize', size=64), dict(type='Normalize', **still)],
+)
+sample = dict(  # what a run falls back on when data.root does not exist
+    module='mmcalib.samples.ucf101',
+    root='data/sample_ucf101',
+    page='docs/datasets/ucf101.md',
+    overlay=dict(  # six classes, small inputs and a short schedule: minutes on two cores
+        model=dict(head=dict(num_classes=6)),
+        train_cfg=dict(max_epochs=12),
+        param_scheduler=dict(step_size=8),
+        train_dataloader=dict(
+            batch_size=16,
+            num_workers=2,
+            dataset=dict(
+                rgb=[
+                    dict(type='RandomResizedCrop', size=64),
+                    dict(type='RandomFlip'),
+                    dict(type='Normalize'),
+                ],
+                flow=[
+                    dict(type='RandomResizedCrop', size=64),
+                    dict(type='RandomFlip', flow=True),
+                    dict(type='Normalize', **still),
+                ],
+            ),
+        ),
+        val_dataloader=dict(num_workers=1, dataset=small),
+        test_dataloader=dict(num_workers=1, dataset=small),
+    ),
+)
+del loader, evaluate, small, still

@@ -1,0 +1,158 @@
+"""Every config on its generated stand-in: from files of the benchmark's own format to a metric."""
+
+import json
+import math
+import runpy
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from mmcalib import config
+from mmcalib.registry import DATASETS
+from mmcalib.samples.folder import is_sample
+
+ROOT = Path(__file__).parents[1]
+TINY = {  # arguments of the generator
+    'ave': dict(train=12, val=4, test=4, processes=1),
+    'cremad': dict(train=18, test=6, processes=1),
+    'ucf101': dict(clips=1, processes=1),
+    'mosi': dict(train=16, valid=4, test=4),
+    'mosei': dict(train=16, valid=4, test=4),
+}
+PAIRS = [
+    f'{kind}_{family}_{name}'
+    for name in TINY
+    for family in ('conv', 'seq')
+    for kind in ('base', 'calib')
+]
+SYSTEMS = [
+    'clcr_ave',
+    'clcr_cremad',
+    'clcr_ucf101',
+    'clcr_mosi',
+    'clcr_mosei',
+    'mim_mosi',
+    'mim_mosei',
+]
+
+
+def small(cfg):
+    """Options that make a run tiny: one epoch, one process, pictures of 32 pixels."""
+    options = ['train_cfg.max_epochs=1']
+    for loader in ('train', 'val', 'test'):
+        options += [
+            f'{loader}_dataloader.batch_size=4',
+            f'{loader}_dataloader.num_workers=0',
+            f'{loader}_dataloader.persistent_workers=False',
+        ]
+        given = cfg[f'{loader}_dataloader'].dataset
+        for modality in ('visual', 'rgb', 'flow'):
+            if modality in given:
+                options.append(f'{loader}_dataloader.dataset.{modality}.0.size=32')
+    return options
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [*PAIRS, *SYSTEMS])
+def test_a_config_trains_on_its_stand_in(name, tmp_path, monkeypatch):
+    path = ROOT / 'configs' / f'{name}.py'
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(str(path), lazy_import=False)
+    args = TINY[name.rsplit('_', 1)[1]]
+    made = import_module(cfg.sample.module).generate(cfg.sample.root, **args)
+    assert is_sample(made)
+    options = [*small(cfg), *(f'sample.args.{key}={value}' for key, value in args.items())]
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(path), '--cfg-options', *options])
+    runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
+    work_dir = tmp_path / 'work_dirs' / f'{name}-sample'
+    record = json.loads((work_dir / 'test.json').read_text())
+    assert record['sample_data'] is True
+    assert record['test'] and all(math.isfinite(v) for v in record['test'].values())
+    logged = next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    steps = [row for row in map(json.loads, logged) if 'loss' in row]
+    assert steps and all(math.isfinite(row['loss']) for row in steps)
+    saved = torch.load(next(work_dir.glob('epoch_1.pth')), weights_only=False)
+    fresh = import_module('mmcalib.registry').MODELS.build(cfg.model).state_dict()
+    trained = saved['state_dict']
+    if name.startswith('calib'):
+        assert any(key.startswith('calibrator.') for key in trained)
+    floating = [key for key, value in fresh.items() if value.is_floating_point()]
+    assert all(trained[key].isfinite().all() for key in floating if key in trained)
+    assert saved['message_hub']['runtime_info']['iter'] >= 3
+
+
+@pytest.mark.parametrize('name', ['cremad', 'ucf101', 'mosi', 'mosei'])
+def test_a_stand_in_is_a_function_of_its_arguments_and_left_alone_with_foreign_files(
+    name, tmp_path
+):
+    module = import_module(f'mmcalib.samples.{name}')
+
+    def contents(folder, **more):
+        root = module.generate(tmp_path / folder, **{**TINY[name], **more})
+        return {
+            p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob('*') if p.is_file()
+        }
+
+    first = contents('a')
+    assert contents('a') == contents('b') == first
+    other = contents('c', seed=7)
+    assert other.keys() != first.keys() or other != first
+    (tmp_path / 'a' / 'mine.txt').write_text('')
+    assert not is_sample(tmp_path / 'a')
+    with pytest.raises(FileExistsError, match=r"for example 'mine\.txt'"):
+        module.generate(tmp_path / 'a', seed=9, **TINY[name])
+    with pytest.raises(ValueError, match='seed is at'):
+        module.generate(tmp_path / 'd', seed=-1)
+
+
+def features(data, modality):
+    """A few numbers per item: means over blocks of the picture, the spectrum or the sequence."""
+    rows = []
+    for index in range(len(data)):
+        x = data[index]['inputs'][modality].x.float()
+        if x.ndim == 2:
+            rows.append(x.mean(dim=0))
+            continue
+        pooled = torch.nn.functional.adaptive_avg_pool2d(x, 8)
+        spread = pooled.std(dim=0) if len(pooled) > 1 else pooled.new_zeros(pooled.shape[1:])
+        rows.append(torch.cat([pooled.mean(dim=0).flatten(), spread.flatten()]))
+    return torch.stack(rows).numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'args', 'options', 'chance'),
+    [
+        ('cremad', dict(train=300, test=120, processes=1), {}, 1 / 6),
+        ('ucf101', dict(clips=4, processes=1), {'data.frames': 6}, 1 / 6),
+        ('mosi', dict(train=600, valid=8, test=200), {}, 0.6),
+    ],
+)
+def test_every_modality_of_a_stand_in_tells_the_class(name, args, options, chance, tmp_path):
+    root = import_module(f'mmcalib.samples.{name}').generate(
+        tmp_path / 'data', corrupted=0.0, **args
+    )
+    cfg = config.load(str(ROOT / 'configs' / f'base_conv_{name}.py'), options, str(root))
+    for loader in ('train', 'test'):
+        given = cfg[f'{loader}_dataloader'].dataset
+        for modality in ('visual', 'rgb', 'flow'):
+            if modality in given:
+                given[modality] = cfg.test_dataloader.dataset[modality]
+                given[modality][0].size = 48
+    train, test = (
+        DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset)) for part in ('train', 'test')
+    )
+    targets = [np.array([int(d[i]['target']) for i in range(len(d))]) for d in (train, test)]
+    for modality in train.metainfo['modalities']:
+        scaler = StandardScaler()
+        x = scaler.fit_transform(features(train, modality))
+        model = LogisticRegression(C=0.02, max_iter=500).fit(x, targets[0])
+        score = model.score(scaler.transform(features(test, modality)), targets[1])
+        assert score > chance + 0.08, (modality, score)
