@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +16,9 @@ from torch.utils.data import Dataset
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
-from mmcalib.media.features import read_features
 from mmcalib.media.film import Folder, Video
 from mmcalib.media.items import gather, report_absent, transformed
+from mmcalib.media.spectrograms import read_spectrogram, usual_shape
 from mmcalib.media.splits import stratified, whole_groups
 from mmcalib.registry import DATASETS, TRANSFORMS
 
@@ -63,7 +62,6 @@ CHOICES = {
 NAME = re.compile(r'(\d+)_[A-Z]+_([A-Z]+)_[A-Z]+')  # actor, sentence, emotion, level
 WANTED = '<actor>_<sentence>_<emotion>_<level>,<label>'
 TEST_FRACTION = 0.1  # 744 of 7442
-PROBED = 5  # filter banks whose shapes vote, so that a single bad one does not decide
 GUIDE = 'docs/datasets/cremad.md describes the layouts'
 
 Labels = dict[str, str]  # emotion by clip
@@ -157,7 +155,7 @@ class CREMAD(Dataset):
         self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
         self.ids = sorted(splits[split])
         self.targets = [names.index(splits[split][clip]) for clip in self.ids]
-        self.bank = self._usual_bank() if stored else None
+        self.bank = usual_shape(self.paths['audio'].values()) if stored else None
         counts = _count(splits, protocol)
         counts |= {f'{m}_absent': self._count_absent(m, split) for m in modalities}
         counts['unlisted'] = len(clips.difference(*splits.values()))
@@ -188,28 +186,13 @@ class CREMAD(Dataset):
             raise MediaError(f'{clip}: no such file for {modality}')
         if modality == 'audio':
             if self.bank is not None:
-                return _read_bank(path, self.bank)
+                return read_spectrogram(path, self.bank)
             return self.files.sound(path, self.rate_hz)
         film = Video(path, fps=self.files.fps) if path.suffix == '.flv' else Folder(path)
         return self.files.pictures(film, self.frames, generator if self.random_times else None)
 
     def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
         return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
-
-    def _usual_bank(self) -> tuple[int, ...]:
-        """The shape of filter banks, seen from the first that can be read."""
-        shapes: list[tuple[int, ...]] = []
-        why = ''
-        for _, path in sorted(self.paths['audio'].items()):
-            try:
-                shapes.append(_read_bank(path).shape)
-            except MediaError as error:
-                why = why or str(error)
-            if len(shapes) == PROBED:
-                break
-        if not shapes:
-            raise MediaError(f'CREMAD can read none of its filter banks; the first: {why}')
-        return Counter(shapes).most_common(1)[0][0]
 
     def _shape(self, modality: str) -> tuple[int, ...]:
         """The shape that the transforms make of silence or of a black clip."""
@@ -224,18 +207,6 @@ class CREMAD(Dataset):
             text += f', first five: {", ".join(absent[:5])}'
             report_absent(text, len(absent), len(self), self.on_error, GUIDE)
         return len(absent)
-
-
-def _read_bank(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """(1, windows, bins) float32."""
-    bank = read_features(path)
-    bank = bank.reshape(1, *bank.shape[-2:]) if bank.size == np.prod(bank.shape[-2:]) else bank
-    if bank.ndim != 3 or (shape is not None and bank.shape != shape):
-        wanted = '(windows, bins)' if shape is None else str(shape[1:])
-        raise MediaError(f'{path}: asked for a filter bank {wanted}, but it is {bank.shape}')
-    if not np.isfinite(bank).all():
-        raise MediaError(f'{path}: asked for a filter bank, but it holds NaN or infinity')
-    return bank
 
 
 def _recognise(

@@ -1,4 +1,4 @@
-"""Spectrograms that others have computed and pickled, one per file."""
+"""Spectrograms and filter banks that others have computed, one per file."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mmcalib.media import MediaError, pickles
+from mmcalib.media.features import read_features
 
+PICKLES = ('.pkl', '.pickle')
 PROBED = 5  # files whose shapes vote, so that a single bad one does not decide
 
 
@@ -15,13 +17,14 @@ def read_spectrogram(path: Path, shape: tuple[int, ...] | None = None) -> np.nda
     """(1, frequencies, steps) float32; the file is read as data and can run no code.
 
     Args:
-        path: of a pickled array (frequencies, steps), or with leading axes of 1.
+        path: of an array (frequencies, steps) or (windows, bins), or with leading axes of 1; a
+            pickle, or what `read_features` reads.
         shape: what it has to be.
 
     Raises:
-        MediaError: not such a pickle, another shape, or a value that is not finite.
+        MediaError: not such a file, another shape, or a value that is not finite.
     """
-    held = pickles.load(path)
+    held = pickles.load(path) if path.suffix in PICKLES else read_features(path)
     if not isinstance(held, np.ndarray) or held.dtype.kind not in 'fiu':
         what = getattr(held, 'dtype', type(held).__name__)
         raise MediaError(f'{path}: asked for a spectrogram, but it holds {what}')

@@ -1,0 +1,173 @@
+"""Kinetics-Sounds in the layouts in which code bases keep it: lists, and where the files lie."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+SPLITS = ('train', 'val', 'test')
+VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.flv')
+FOLDERS = ('', '*/', '*/*/')  # where clips may lie below the root
+LISTS = {part: (f'my_{part}.txt', f'{part}.txt', f'{part}.csv') for part in SPLITS}
+JSONS = ('KS_train_val.json', 'KS.json')
+SUBSETS = {'training': 'train', 'validation': 'val', 'testing': 'test'}
+PARTS = {'train': ('train_img', 'train'), 'test': ('val_img', 'test')}  # of ARL's folders
+LAYOUTS = ('ogm', 'balancebenchmark', 'bml', 'arl')
+
+Files = Mapping[str, Mapping[str, Path]]  # by modality and clip
+Labels = dict[str, str]  # class by clip
+
+
+class Layout(NamedTuple):
+    """A layout that was found."""
+
+    name: str
+    files: Files
+    lists: dict[str, Labels]  # by split
+    classes: tuple[str, ...] | None  # in order, where the folder tells
+
+
+def recognise(root: Path, layout: str, modalities: Sequence[str], guide: str) -> Layout:
+    """The one layout of a folder.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no layout, or several, or a list that is not understood.
+    """
+    asked = f'KineticsSounds(root={str(root)!r}, layout={layout!r})'
+    if not root.is_dir():
+        raise FileNotFoundError(f'{asked}: no such folder; {guide}')
+    looked: list[str] = []
+    found: dict[str, Files] = {}
+    for name, look in LOOKS.items():
+        files = {m: look(root, m) for m in modalities}
+        looked.append(f'{name}: {", ".join(f"{len(f)} {m}" for m, f in files.items())}')
+        if all(files.values()) and layout in ('auto', name):
+            found[name] = files
+    if len(found) > 1:
+        found.pop('ogm', None)  # the others were made from the clips, which are still there
+    if len(found) != 1:
+        what = f'the folder has several layouts, {list(found)}' if found else 'no layout is there'
+        has = sorted(path.name for path in root.iterdir())[:10]
+        raise ValueError(
+            f'{asked}: {what}. Clips found: {"; ".join(looked)}. The folder holds {has}; {guide}'
+        )
+    name, files = next(iter(found.items()))
+    lists, classes = READS[name](root)
+    for first, second in (('train', 'test'), ('val', 'test'), ('train', 'val')):
+        if both := sorted(lists.get(first, {}).keys() & lists.get(second, {}).keys()):
+            text = f'{asked}: {len(both)} clips are in {first} and in {second}'
+            raise ValueError(f'{text}, first five: {", ".join(both[:5])}')
+    return Layout(name, files, lists, classes)
+
+
+def video_id(clip: str) -> str:
+    """The video that a clip was cut from: its name without start and end."""
+    return re.sub(r'(_\d+(\.\d+)?){1,2}$', '', clip)
+
+
+def _videos(root: Path, modality: str) -> dict[str, Path]:
+    paths = [p for folder in FOLDERS for p in root.glob(f'{folder}*') if p.suffix in VIDEOS]
+    return {path.stem: path for path in sorted(paths)}
+
+
+def _banks(root: Path, modality: str) -> dict[str, Path]:
+    if modality == 'audio':
+        return {path.stem: path for path in root.glob('audio/*.npy')}
+    return {path.name: path for path in root.glob('visual/*') if any(path.glob('*.jpg'))}
+
+
+def _hdf5(root: Path, modality: str) -> dict[str, Path]:
+    suffix = '.pkl' if modality == 'audio' else '.hdf5'
+    return {p.stem: p for folder in FOLDERS for p in root.glob(f'{folder}*{suffix}')}
+
+
+def _arl(root: Path, modality: str) -> dict[str, Path]:
+    if modality == 'visual':
+        return {p.name: p for p in root.glob('visual/*_img/Image-01-FPS/*/*') if p.is_dir()}
+    paths = [p for p in root.glob('audio/*/*/*') if p.suffix in ('.wav', '.npy')]
+    return {path.stem: path for path in paths}
+
+
+def _read_lists(root: Path) -> tuple[dict[str, Labels], None]:
+    lists = {}
+    for part, names in LISTS.items():
+        found = [root / name for name in names if (root / name).is_file()]
+        if len(found) > 1:
+            raise ValueError(f'{root} has several lists for {part}, {[p.name for p in found]}')
+        if found:
+            lists[part] = _read_list(found[0])
+    _require(root, lists, f'{LISTS["train"]} and {LISTS["test"]}')
+    return lists, None
+
+
+def _read_list(path: Path) -> Labels:
+    labels: Labels = {}
+    for number, row in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), start=1):
+        fields = [field for field in re.split(r'[,\s]+', row.strip()) if field]
+        if not fields:
+            continue
+        line = f'{path}, line {number}'
+        if len(fields) not in (2, 3, 4):
+            raise ValueError(f'{line}: {row!r} is not <clip>[,<seconds>],<label>')
+        clip = re.sub(r'\.\w{2,4}$', '', fields[0])
+        if labels.setdefault(clip, fields[-1]) != fields[-1]:
+            raise ValueError(f'{line}: {clip} is {fields[-1]}, but {labels[clip]} before')
+    if not labels:
+        raise ValueError(f'{path} names no clip; a line is <clip>[,<seconds>],<label>')
+    return labels
+
+
+def _read_json(root: Path) -> tuple[dict[str, Labels], tuple[str, ...]]:
+    found = [root / name for name in JSONS if (root / name).is_file()]
+    if not found:
+        raise FileNotFoundError(f'{root} has none of {JSONS}')
+    try:
+        told = json.loads(found[0].read_text())
+        classes = tuple(map(str, told['labels']))
+        lists: dict[str, Labels] = {}
+        for clip, entry in told['database'].items():
+            lists.setdefault(SUBSETS[entry['subset']], {})[clip] = str(entry['label'])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        text = f'{found[0]} is not {{"labels": [...], "database": {{id: {{subset, label}}}}}}'
+        raise ValueError(f'{text} with the subsets {list(SUBSETS)}: {error!r}') from None
+    for labels in lists.values():  # a label may be a place in the list
+        for clip, label in labels.items():
+            if label not in classes and label.isdigit() and int(label) < len(classes):
+                labels[clip] = classes[int(label)]
+    _require(found[0], lists, 'training and testing')
+    return lists, classes
+
+
+def _read_folders(root: Path) -> tuple[dict[str, Labels], tuple[str, ...] | None]:
+    lists: dict[str, Labels] = {}
+    for part, (pictures, sounds) in PARTS.items():
+        clips = [
+            *root.glob(f'visual/{pictures}/Image-01-FPS/*/*'),
+            *root.glob(f'audio/{sounds}/*/*'),
+        ]
+        labels = {p.name if p.is_dir() else p.stem: p.parent.name for p in sorted(clips)}
+        if labels:
+            lists[part] = labels
+    _require(root, lists, str(list(PARTS.values())))
+    path = root / 'class.txt'
+    if not path.is_file():
+        return lists, None
+    named = [row.split()[-1] for row in path.read_text().splitlines() if row.split()]
+    there = {label for labels in lists.values() for label in labels.values()}
+    return lists, tuple(name for name in named if name in there)
+
+
+def _require(where: Path, lists: Mapping[str, Labels], wanted: str) -> None:
+    if absent := [part for part in ('train', 'test') if part not in lists]:
+        raise FileNotFoundError(f'{where}: nothing for {" and ".join(absent)}; needs {wanted}')
+
+
+LOOKS: dict[str, Callable[[Path, str], dict[str, Path]]] = dict(
+    zip(LAYOUTS, (_videos, _banks, _hdf5, _arl), strict=True)
+)
+Read = Callable[[Path], tuple[dict[str, Labels], tuple[str, ...] | None]]
+READS: dict[str, Read] = dict(
+    zip(LAYOUTS, (_read_lists, _read_lists, _read_json, _read_folders), strict=True)
+)
