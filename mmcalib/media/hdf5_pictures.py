@@ -53,6 +53,9 @@ class Hdf5Pictures(Film):
             rows = file[self.key] if local else None
         except BROKEN:
             rows = None
+        # Only data of the file itself is read, not what it may link to in others.
+        if isinstance(rows, h5py.Dataset) and (rows.is_virtual or rows.external):
+            rows = None
         if not isinstance(rows, h5py.Dataset) or not rows.shape or not rows.shape[0]:
             has = sorted(file)[:5]
             raise MediaError(f'{self.path}: asked for pictures {self.key!r}, but it has {has}')

@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 SPLITS = ('train', 'val', 'test')
+# fmt: off
+CLASSES = (  # in the order of the numbers 0 to 30 of OGM-GE's lists; from BML's KS.json
+    'blowing_nose', 'blowing_out_candles', 'bowling', 'chopping_wood', 'dribbling_basketball',
+    'laughing', 'mowing_lawn', 'playing_accordion', 'playing_bagpipes', 'playing_bass_guitar',
+    'playing_clarinet', 'playing_drums', 'playing_guitar', 'playing_harmonica', 'playing_keyboard',
+    'playing_organ', 'playing_piano', 'playing_saxophone', 'playing_trombone', 'playing_trumpet',
+    'playing_violin', 'playing_xylophone', 'ripping_paper', 'shoveling_snow', 'shuffling_cards',
+    'singing', 'stomping_grapes', 'tap_dancing', 'tapping_guitar', 'tapping_pen', 'tickling',
+)
+# fmt: on
 VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.flv')
 FOLDERS = ('', '*/', '*/*/')  # where clips may lie below the root
 LISTS = {part: (f'my_{part}.txt', f'{part}.txt', f'{part}.csv') for part in SPLITS}
@@ -15,7 +25,7 @@ SUBSETS = {'training': 'train', 'validation': 'val', 'testing': 'test'}
 PARTS = {'train': ('train_img', 'train'), 'test': ('val_img', 'test')}  # of ARL's folders
 LAYOUTS = ('ogm', 'balancebenchmark', 'bml', 'arl')
 
-Files = Mapping[str, Mapping[str, Path]]  # by modality and clip
+Files = dict[str, dict[str, Path]]  # by modality and clip
 Labels = dict[str, str]  # class by clip
 
 
@@ -63,8 +73,9 @@ def recognise(root: Path, layout: str, modalities: Sequence[str], guide: str) ->
 
 
 def video_id(clip: str) -> str:
-    """The video that a clip was cut from: its name without start and end."""
-    return re.sub(r'(_\d+(\.\d+)?){1,2}$', '', clip)
+    """The video that a clip was cut from: eleven characters, before start and end."""
+    match = re.fullmatch(r'([\w-]{11})(_\d+(\.\d+)?){0,2}', clip)
+    return match[1] if match else clip
 
 
 def _videos(root: Path, modality: str) -> dict[str, Path]:
@@ -80,7 +91,7 @@ def _banks(root: Path, modality: str) -> dict[str, Path]:
 
 def _hdf5(root: Path, modality: str) -> dict[str, Path]:
     suffix = '.pkl' if modality == 'audio' else '.hdf5'
-    return {p.stem: p for folder in FOLDERS for p in root.glob(f'{folder}*{suffix}')}
+    return {p.stem: p for folder in FOLDERS for p in sorted(root.glob(f'{folder}*{suffix}'))}
 
 
 def _arl(root: Path, modality: str) -> dict[str, Path]:
@@ -154,9 +165,9 @@ def _read_folders(root: Path) -> tuple[dict[str, Labels], tuple[str, ...] | None
     path = root / 'class.txt'
     if not path.is_file():
         return lists, None
-    named = [row.split()[-1] for row in path.read_text().splitlines() if row.split()]
-    there = {label for labels in lists.values() for label in labels.values()}
-    return lists, tuple(name for name in named if name in there)
+    # One line of names between commas, as ARL has it, or a line each; ARL joins words by '_'.
+    named = [name.strip() for name in re.split(r'[,\n]', path.read_text()) if name.strip()]
+    return lists, tuple(name.replace(' ', '_') for name in named)
 
 
 def _require(where: Path, lists: Mapping[str, Labels], wanted: str) -> None:

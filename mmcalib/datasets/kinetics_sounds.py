@@ -1,0 +1,235 @@
+"""Kinetics-Sounds, in the layouts in which code bases keep it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mmcalib.contract import Draw
+from mmcalib.media import MediaError
+from mmcalib.media.cache import open_files
+from mmcalib.media.film import Film, Folder, Video
+from mmcalib.media.hdf5_pictures import Hdf5Pictures
+from mmcalib.media.items import gather, report_absent, transformed
+from mmcalib.media.kinetics_folders import CLASSES, LAYOUTS, SPLITS, Labels, recognise, video_id
+from mmcalib.media.spectrograms import read_spectrogram, usual_shape
+from mmcalib.media.splits import stratified
+from mmcalib.registry import DATASETS, TRANSFORMS
+
+MODALITIES = ('audio', 'visual')
+STORED = ('.npy', '.pkl')  # filter banks, not sound
+CHOICES = {
+    'split': SPLITS,
+    'layout': ('auto', *LAYOUTS),
+    'validation': ('train', 'test'),
+    'on_error': ('missing', 'raise'),
+}
+GUIDE = 'docs/datasets/kinetics_sounds.md describes the layouts'
+
+
+@DATASETS.register_module()
+class KineticsSounds(Dataset):
+    """Ten seconds of a video: sound and pictures of one of 31 actions that can be heard and seen.
+
+    Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017, arXiv:1705.08168, a subset of
+    Kinetics (arXiv:1705.06950). An item's audio is one token, x (1, ...), its visual one per frame,
+    x (frames, ...). What cannot be read is zeros with a mask that is all False; `unreadable` says
+    why.
+
+    Args:
+        root: folder of the data set, in one of `LAYOUTS`, with its lists.
+        split: 'train', 'val' or 'test'.
+        visual: transform configs for frames (T, H, W, 3) uint8.
+        audio: transform configs for a waveform (samples,) float32 in [-1, 1]. Where filter banks
+            are stored there is no waveform: there, `fbank` applies instead.
+        fbank: transform configs for a stored filter bank (1, windows, bins) float32.
+        frames: pictures per sample, one from each of as many equal parts of the clip.
+        rate_hz: samples per second of the waveform.
+        modalities: which to read, in this order.
+        layout: one of `LAYOUTS`, for a folder that holds several; 'auto' takes the only one.
+        classes: 'kinetics' (the 31), 'auto' (as the folder has them, numbers by value), or names in
+            the order of the targets. Where lists have numbers, these are places among names.
+        validation: 'train' takes `val` from its own list, or else from train; 'test' makes `val`
+            the test split, as most published results select.
+        val_fraction: of the training clips of each class to `val`, unless there is a list for it; 0
+            for no validation split.
+        split_seed: of what is drawn.
+        on_error: 'missing' makes what cannot be read a missing modality, 'raise' raises MediaError.
+        random_times: a random frame of each part instead of the middle one; None: in train only.
+        media: `fps`, `side` and `cache`: which frames there are, how large, and where they lie
+            decoded (docs/cache.md).
+
+    Raises:
+        FileNotFoundError: the root, a list, or more than half of the files are not there.
+        ValueError: no layout or several, an unknown choice, a line that is not understood, a label
+            of no class, or a clip that two lists name.
+    """
+
+    METAINFO: Mapping[str, Any] = {'name': 'KineticsSounds', 'modalities': MODALITIES}
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        visual: Sequence[Mapping[str, Any]],
+        audio: Sequence[Mapping[str, Any]],
+        fbank: Sequence[Mapping[str, Any]] = (),
+        frames: int = 3,
+        rate_hz: int = 16_000,
+        modalities: Sequence[str] = MODALITIES,
+        layout: str = 'auto',
+        classes: str | Sequence[str] = 'kinetics',
+        validation: str = 'train',
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+        on_error: str = 'missing',
+        random_times: bool | None = None,
+        media: Mapping[str, Any] = {},
+    ) -> None:
+        given = {'split': split, 'layout': layout, 'validation': validation, 'on_error': on_error}
+        for name, value in given.items():
+            if value not in CHOICES[name]:
+                raise ValueError(f'KineticsSounds({name}={value!r}); possible are {CHOICES[name]}')
+        if not modalities or not set(modalities) <= set(MODALITIES):
+            raise ValueError(f'KineticsSounds(modalities={modalities}); possible are {MODALITIES}')
+        if frames < 1 or rate_hz < 1 or not 0 <= val_fraction < 1:
+            raise ValueError(
+                f'KineticsSounds(frames={frames}, rate_hz={rate_hz}, val_fraction={val_fraction}); '
+                'at least 1, at least 1, and within [0, 1)'
+            )
+        found = recognise(Path(root), layout, modalities, GUIDE)
+        given['layout'], self.paths = found.name, found.files
+        names = _class_names(found.lists, classes, found.classes)
+        splits = _splits(found.lists, validation, val_fraction, split_seed)
+        if not splits[split]:
+            raise ValueError(
+                f'KineticsSounds(split={split!r}, val_fraction={val_fraction}) has no clip'
+            )
+        self.files = open_files(root, **media)
+        self.frames, self.rate_hz, self.on_error = frames, rate_hz, on_error
+        self.random_times = split == 'train' if random_times is None else random_times
+        banks = [path for path in self.paths.get('audio', {}).values() if path.suffix in STORED]
+        self.bank = usual_shape(banks) if banks else None
+        configs = {'audio': fbank if banks else audio, 'visual': visual}
+        self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
+        self.ids = sorted(splits[split])
+        self.targets = [_target(splits[split][clip], names) for clip in self.ids]
+        self.found = {m: self._find(m) for m in modalities}
+        counts = _count(splits)
+        counts |= {f'{m}_absent': self._count_absent(m, split) for m in modalities}
+        self.shapes = {m: self._shape(m) for m in modalities}
+        self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
+        self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
+        self.metainfo['ids_sha256'] = sha256('\n'.join(self.ids).encode()).hexdigest()[:16]
+        self.metainfo.update(shapes=self.shapes, counts=counts)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, key: int | Draw) -> dict[str, Any]:
+        draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
+        clip = self.ids[draw.sample]
+
+        def load(modality: str) -> Tensor:
+            generator = draw.generator(stream=MODALITIES.index(modality))
+            return self._transform(modality, self._read(modality, clip, generator), generator)
+
+        given = gather(self.shapes, load, self.on_error, clip)
+        target = torch.tensor(self.targets[draw.sample])
+        return {**given._asdict(), 'target': target, 'id': clip}
+
+    def _read(self, modality: str, clip: str, generator: np.random.Generator) -> np.ndarray:
+        path = self.found[modality].get(clip)
+        if path is None:
+            raise MediaError(f'{clip}: no such file for {modality}')
+        if modality == 'audio':
+            if self.bank is not None:
+                return read_spectrogram(path, self.bank)
+            return self.files.sound(path, self.rate_hz)
+        film: Film = Folder(path)
+        if path.suffix == '.hdf5':
+            film = Hdf5Pictures(path)
+        elif path.is_file():
+            film = Video(path, fps=self.files.fps)
+        return self.files.pictures(film, self.frames, generator if self.random_times else None)
+
+    def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
+        return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
+
+    def _find(self, modality: str) -> dict[str, Path]:
+        """The file of each clip, under the name of the list or of the video alone."""
+        files = self.paths[modality]
+        names = {clip: clip if clip in files else video_id(clip) for clip in self.ids}
+        return {clip: files[name] for clip, name in names.items() if name in files}
+
+    def _shape(self, modality: str) -> tuple[int, ...]:
+        """The shape that the transforms make of silence or of a black clip."""
+        silence = np.zeros(self.bank or (self.rate_hz,), 'f4')
+        array = silence if modality == 'audio' else np.zeros((self.frames, 256, 256, 3), 'u1')
+        return tuple(self._transform(modality, array, np.random.default_rng(0)).shape)
+
+    def _count_absent(self, modality: str, split: str) -> int:
+        absent = [clip for clip in self.ids if clip not in self.found[modality]]
+        if absent:
+            text = f'KineticsSounds {split}: {len(absent)} of {len(self)} clips have no {modality} '
+            text += f'on disk, first five: {", ".join(absent[:5])}'
+            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
+        return len(absent)
+
+
+def _splits(
+    lists: Mapping[str, Labels], validation: str, fraction: float, seed: int
+) -> dict[str, Labels]:
+    train, test = lists['train'], lists['test']
+    if validation == 'test':
+        text = "KineticsSounds(validation='test') selects checkpoints on the test split"
+        print_log(text, logger='current', level=logging.WARNING)
+        return {'train': train, 'val': test, 'test': test}
+    if 'val' in lists:
+        return dict(lists)
+    held = stratified(train, fraction, seed, 'val')
+    val = {clip: label for clip, label in train.items() if clip in held}
+    return {'train': {c: train[c] for c in train if c not in held}, 'val': val, 'test': test}
+
+
+def _class_names(
+    lists: Mapping[str, Labels], classes: str | Sequence[str], told: Sequence[str] | None
+) -> tuple[str, ...]:
+    if classes == 'kinetics':
+        return CLASSES
+    if not isinstance(classes, str):
+        return tuple(classes)
+    if classes != 'auto':
+        raise ValueError(
+            f"KineticsSounds(classes={classes!r}); possible are 'kinetics', 'auto' or the names"
+        )
+    labels = {label for part in lists.values() for label in part.values()}
+    return tuple(told or sorted(labels, key=lambda name: (not name.isdigit(), name.zfill(4))))
+
+
+def _target(label: str, names: tuple[str, ...]) -> int:
+    if label in names:
+        return names.index(label)
+    if label.isdigit() and int(label) < len(names):
+        return int(label)
+    raise ValueError(
+        f'KineticsSounds: the label {label!r} is none of the {len(names)} classes '
+        f"{names[:3]} ...; classes='auto' takes those of the folder"
+    )
+
+
+def _count(splits: Mapping[str, Labels]) -> dict[str, int]:
+    counts = {f'{split}_clips': len(labels) for split, labels in splits.items()}
+    videos = {split: {video_id(clip) for clip in labels} for split, labels in splits.items()}
+    counts['videos_in_train_and_test'] = len(videos['train'] & videos['test'])
+    if shared := counts['videos_in_train_and_test']:
+        text = f'KineticsSounds: {shared} videos are in train and in test'
+        print_log(text, logger='current', level=logging.WARNING)
+    return counts
