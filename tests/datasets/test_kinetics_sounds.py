@@ -352,7 +352,7 @@ def test_a_config_takes_a_step_on_files(made, name):
         ('0HQsAGUnQ_0_6', '0HQsAGUnQ_0'),
         ('-3Mwkq-7TV4_2', '-3Mwkq-7TV4'),
         ('--4-0ihtnBU_000058_000068', '--4-0ihtnBU'),
-        ('my_own_clip_7', 'my_own_clip_7'),
+        ('my_clip_7', 'my_clip_7'),
     ],
 )
 def test_a_video_id_has_eleven_characters(listed, video):
