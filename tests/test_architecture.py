@@ -11,12 +11,20 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmcalib'
 FLOORS = {
     **dict.fromkeys(('contract', 'registry', 'positions', 'media', 'engine'), 0),
-    **dict.fromkeys(('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples'), 1),
+    **dict.fromkeys(
+        ('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples', 'plots'), 1
+    ),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 2),
     **dict.fromkeys(('model', 'config', 'verification'), 3),
     **dict.fromkeys(('prepare',), 4),
 }
-OPEN = {'media', 'samples', 'engine', 'verification'}  # here, siblings may import each other
+OPEN = {
+    'media',
+    'samples',
+    'plots',
+    'engine',
+    'verification',
+}  # here, siblings may import each other
 MODEL_STAGES = {'encoders', 'calibrators', 'fusers', 'heads'}  # here, every file is a component
 ONE_WORD = {'ResNet', 'FiLM'}  # spelled as one word in the field
 VAGUE = {'utils', 'util', 'helpers', 'helper', 'common', 'misc'}
