@@ -99,7 +99,9 @@ def prepare(
         plan = {'version': VERSION, 'settings': settings}
         plan['items_per_shard'] = min(max(items, 1), MOST_ITEMS)
     with _alone(folder):
-        (folder / PLAN).write_text(json.dumps(plan, sort_keys=True) + '\n')
+        fresh = folder / f'.{PLAN}'
+        fresh.write_text(json.dumps(plan, sort_keys=True) + '\n')
+        fresh.replace(folder / PLAN)  # in one step: half a plan would be no cache
         for leftover in folder.glob('*.tmp'):
             leftover.unlink()
         intact = _drop_damaged(folder)
