@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mmcalib.plots.style import GROUPS, new_figure, note, say
 
 BINS = 20
+STYLES = ('-', '-', '--', ':')  # of the groups, for those who see no colours
 
 
 def distributions(
@@ -40,10 +42,22 @@ def distributions(
             named = np.array(['all'] * len(given)) if groups is None else groups[m]
             _histogram(ax, given[keep], named[keep])
         row[0].set_ylabel('share of samples', fontsize=8)
+    named = {
+        m: np.array(['all'] * len(v)) for values in evidence.values() for m, v in values.items()
+    }
+    named = named if groups is None else dict(groups)
     for ax, m in zip(axes[0], modalities, strict=True):
-        ax.set_title(m, fontsize=10)
-    what = '' if groups is None else ': is this modality clean, corrupted or swapped?'
-    note(figure, f'Evidence per sample{what}', mark)
+        counts = [f'{name} {(named[m] == name).sum()}' for name in GROUPS if name in named[m]]
+        ax.set_title(f'{m}: {", ".join(counts)}', fontsize=9)
+    if groups is not None:
+        lines = [
+            Line2D([], [], color=colour, ls=style, label=name)
+            for (name, colour), style in zip(GROUPS.items(), STYLES, strict=True)
+            if any((of == name).any() for of in groups.values())
+        ]
+        figure.legend(handles=lines, loc='outside lower left', ncols=4, fontsize=8, frameon=False)
+    what = '.' if groups is None else ': is this modality clean, corrupted or swapped?'
+    note(figure, f'Evidence per sample{what} Vertical lines: means', mark)
     return figure
 
 
@@ -55,22 +69,8 @@ def _histogram(ax: Axes, values: np.ndarray, named: np.ndarray) -> None:
         some = values[named == name]
         if not len(some):
             continue
-        style = ('-', '-', '--', ':')[k]
+        style = STYLES[k]
         weights = np.full(len(some), 1 / len(some))
-        label = f'{name} (n = {len(some)})'
         ax.hist(some, edges, weights=weights, histtype='stepfilled', color=colour, alpha=0.15)
-        ax.hist(
-            some,
-            edges,
-            weights=weights,
-            histtype='step',
-            color=colour,
-            ls=style,
-            lw=1.5,
-            label=label,
-        )
+        ax.hist(some, edges, weights=weights, histtype='step', color=colour, ls=style, lw=1.5)
         ax.axvline(some.mean(), color=colour, ls=style, lw=1)
-    ax.margins(y=0.35)  # room for the legend
-    ax.legend(
-        fontsize=6.5, frameon=False, loc='upper left', ncols=3, columnspacing=0.8, handlelength=1.4
-    )

@@ -74,6 +74,6 @@ def draw_gate(ax: Axes, gate: np.ndarray, scale: Normalize) -> AxesImage:
         interpolation='nearest',
     )
     if np.isfinite(gate).any():
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     return image
