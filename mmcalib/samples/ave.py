@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mmcalib.samples import folder, render
+from mmcalib.samples.folder import is_sample as is_sample
 from mmcalib.samples.plan import Clip, plan
 
 VERSION = 1  # raise it when the same arguments give other files

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 CARD = 'sample.json'
 RELIABILITY = 'reliability.csv'
-_FILES = '.files'  # the names of all that was generated
+_FILES = '.files'  # the names of all that was generated, where these do not tell it:
+_AVE = {CARD, RELIABILITY, 'Annotations.txt', 'trainSet.txt', 'valSet.txt', 'testSet.txt'}
 
 Item = TypeVar('Item')
 
@@ -47,7 +48,8 @@ def generate(root: str | Path, card: Mapping[str, Any], write: Callable[[Path], 
         fresh.mkdir()
         write(fresh)
         (fresh / CARD).write_text(json.dumps(card, indent=2) + '\n')
-        (fresh / _FILES).write_text('\n'.join(sorted(_visible(fresh))) + '\n')
+        if (names := _visible(fresh)) != _names(fresh):
+            (fresh / _FILES).write_text('\n'.join(sorted(names)) + '\n')
         if root.exists():
             root.rename(stale)
         fresh.rename(root)
@@ -106,9 +108,17 @@ def _complete(root: Path, card: Mapping[str, Any]) -> bool:
 
 
 def _names(root: Path) -> set[str]:
-    """The files that were generated, relative to the folder."""
-    listed = root / _FILES
-    return set(listed.read_text().splitlines()) if listed.is_file() else set()
+    """The files that were generated, relative to the folder; none of a folder that was not.
+
+    Without a list, it is AVE's stand-in, which has been around since before there were lists.
+    """
+    listed, table = root / _FILES, root / RELIABILITY
+    if listed.is_file():
+        return set(listed.read_text().splitlines())
+    if not (root / CARD).is_file() or not table.is_file():
+        return set()
+    with table.open(newline='') as rows:
+        return _AVE | {f'AVE/{row["id"]}.mp4' for row in csv.DictReader(rows)}
 
 
 def _visible(root: Path) -> set[str]:
