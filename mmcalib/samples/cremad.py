@@ -18,11 +18,12 @@ from mmcalib.samples.faces import film, grain
 from mmcalib.samples.plan import Damage, damages
 from mmcalib.samples.voices import RATE_HZ, speak
 
-VERSION = 1  # raise it when the same arguments give other files
+VERSION = 2  # raise it when the same arguments give other files
 FPS = 10
 ACTORS = 12
 EMOTIONS = ('NEU', 'HAP', 'SAD', 'FEA', 'DIS', 'ANG')
 SENTENCES = ('IEO', 'TIE', 'IOM', 'IWW', 'TAI', 'MTI', 'IWL', 'ITH', 'DFA', 'ITS', 'TSI', 'WSI')
+LEVELS = ('LO', 'MD', 'HI')  # only of the first sentence, and not of a neutral voice
 KEPT = 0.1  # of a modality under noise
 
 
@@ -45,7 +46,10 @@ class Clip(NamedTuple):
     def id(self) -> str:
         """As in CREMA-D; a name is used once, up to 864 clips."""
         sentence = SENTENCES[self.number // (len(EMOTIONS) * ACTORS) % len(SENTENCES)]
-        return f'{self.actor}_{sentence}_{self.emotion}_XX'
+        level = 'XX'
+        if sentence == SENTENCES[0] and self.emotion != 'NEU':
+            level = LEVELS[self.number // len(EMOTIONS) % len(LEVELS)]
+        return f'{self.actor}_{sentence}_{self.emotion}_{level}'
 
     def generator(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.number, *purpose.encode()))
