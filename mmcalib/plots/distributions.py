@@ -42,12 +42,12 @@ def distributions(
             named = np.array(['all'] * len(given)) if groups is None else groups[m]
             _histogram(ax, given[keep], named[keep])
         row[0].set_ylabel('share of samples', fontsize=8)
-    named = {
+    labels = {
         m: np.array(['all'] * len(v)) for values in evidence.values() for m, v in values.items()
     }
-    named = named if groups is None else dict(groups)
+    labels = labels if groups is None else dict(groups)
     for ax, m in zip(axes[0], modalities, strict=True):
-        counts = [f'{name} {(named[m] == name).sum()}' for name in GROUPS if name in named[m]]
+        counts = [f'{name} {(labels[m] == name).sum()}' for name in GROUPS if name in labels[m]]
         ax.set_title(f'{m}: {", ".join(counts)}', fontsize=9)
     if groups is not None:
         lines = [
