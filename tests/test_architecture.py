@@ -11,12 +11,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmcalib'
 FLOORS = {
     **dict.fromkeys(('contract', 'registry', 'positions', 'media', 'engine'), 0),
-    **dict.fromkeys(
-        ('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples', 'plots'), 1
-    ),
-    **dict.fromkeys(('hooks', 'metrics', 'datasets'), 2),
-    **dict.fromkeys(('model', 'config', 'verification'), 3),
-    **dict.fromkeys(('prepare',), 4),
+    **dict.fromkeys(('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples'), 1),
+    **dict.fromkeys(('hooks', 'metrics', 'datasets'), 3),
+    **dict.fromkeys(('model', 'config', 'verification'), 4),
+    **dict.fromkeys(('prepare',), 5),
+    **dict.fromkeys(('plots',), 2),
 }
 OPEN = {
     'media',

@@ -217,7 +217,7 @@ def _class_names(
 def _target(label: str, names: tuple[str, ...]) -> int:
     if label in names:
         return names.index(label)
-    if label.isdigit() and int(label) < len(names):
+    if label.isdecimal() and int(label) < len(names):
         return int(label)
     raise ValueError(
         f'KineticsSounds: the label {label!r} is none of the {len(names)} classes '
