@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmcalib'
 FLOORS = {
     **dict.fromkeys(('contract', 'registry', 'positions', 'media', 'engine'), 0),
-    **dict.fromkeys(('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples'), 1),
+    **dict.fromkeys(
+        ('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples', 'dynamics'), 1
+    ),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 3),
     **dict.fromkeys(('model', 'config', 'verification'), 4),
     **dict.fromkeys(('prepare',), 5),
@@ -21,6 +23,7 @@ OPEN = {
     'media',
     'samples',
     'plots',
+    'dynamics',
     'engine',
     'verification',
 }  # here, siblings may import each other
