@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmcalib'
 FLOORS = {
-    **dict.fromkeys(('contract', 'registry', 'positions', 'media', 'engine'), 0),
+    **dict.fromkeys(('contract', 'registry', 'positions', 'recurrence', 'media', 'engine'), 0),
     **dict.fromkeys(
         ('encoders', 'calibrators', 'fusers', 'heads', 'transforms', 'samples', 'dynamics'), 1
     ),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 3),
-    **dict.fromkeys(('model', 'config', 'verification'), 4),
-    **dict.fromkeys(('prepare',), 5),
+    **dict.fromkeys(('model', 'config'), 4),
+    **dict.fromkeys(('prepare', 'verification'), 5),
     **dict.fromkeys(('plots',), 2),
 }
 OPEN = {

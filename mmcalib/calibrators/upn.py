@@ -4,9 +4,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmcalib.contract import Calibration, Calibrator, Losses, Signal, Signals, Supervision
+from mmcalib.recurrence import read_tokens
 from mmcalib.registry import CALIBRATORS
 
 EDGE = 1e-6  # noise is drawn from [EDGE, 1 - EDGE], as in the code of MIM
@@ -23,19 +23,9 @@ class Scorer(nn.Module):
         self.excite = nn.Sequential(nn.Linear(4 * half + 1, half), nn.ReLU(), nn.Linear(half, 1))
 
     def forward(self, signal: Signal) -> Tensor:
-        h = self.states(signal)
+        h, _ = read_tokens(self.lstm, signal.clean(), signal.mask)
         mean = Signal(h, signal.mask).mean().unsqueeze(1).expand_as(h)
         return self.excite(torch.cat([self.score(h), h, mean], dim=-1)).squeeze(-1)
-
-    def states(self, signal: Signal) -> Tensor:
-        """(B, L, 2 * half): the LSTM reads the real tokens one after the other, also over a gap."""
-        order = (~signal.mask).int().argsort(dim=1, stable=True)  # real ones first, in their order
-        x = pick(signal.clean(), order).to(next(self.parameters()).dtype)
-        lengths = signal.mask.sum(dim=1).clamp(min=1).cpu()  # an absent sample is one zero
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        states, _ = self.lstm(packed)
-        h, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
-        return pick(h, order.argsort(dim=1))
 
 
 @CALIBRATORS.register_module()
@@ -137,8 +127,3 @@ def shut(signal: Signal, gate: Tensor) -> Signal:
     """Every token times its gate (B, L)."""
     x = signal.clean()
     return Signal(x * gate.unsqueeze(-1).to(x.dtype), signal.mask)
-
-
-def pick(x: Tensor, order: Tensor) -> Tensor:
-    """(B, L, D) -> its tokens in the order (B, L)."""
-    return x.gather(1, order.unsqueeze(-1).expand_as(x))

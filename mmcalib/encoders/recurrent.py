@@ -1,10 +1,10 @@
 """Recurrent: a GRU or LSTM over a sequence of features."""
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch import nn
 
 from mmcalib.contract import Encoder, Signal
+from mmcalib.recurrence import read_tokens
 from mmcalib.registry import ENCODERS
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {'gru': nn.GRU, 'lstm': nn.LSTM}
@@ -68,19 +68,9 @@ class Recurrent(Encoder):
                 f'Recurrent(in_dim={self.in_dim}) reads (B, L, {self.in_dim}), '
                 f'but was given {tuple(raw.x.shape)}'
             )
-        order = (~raw.mask).int().argsort(dim=1, stable=True)  # real tokens first, in their order
-        x = pick(raw.clean(), order)
-        lengths = raw.mask.sum(dim=1).cpu()
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        states, final = self.rnn(packed)
+        states, final = read_tokens(self.rnn, raw.clean(), raw.mask)
         if self.pool == 'last':
             hidden = final[0] if isinstance(final, tuple) else final  # an LSTM's cell is the second
             ends = hidden[-2:] if self.rnn.bidirectional else hidden[-1:]  # of the last layer
             return Signal(torch.cat([*ends], dim=-1).unsqueeze(1), raw.present.unsqueeze(1))
-        states, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
-        return Signal(pick(states, order.argsort(dim=1)), raw.mask)
-
-
-def pick(x: Tensor, order: Tensor) -> Tensor:
-    """(B, L, D) -> its tokens in the order (B, L)."""
-    return x.gather(1, order.unsqueeze(-1).expand_as(x))
+        return Signal(states, raw.mask)

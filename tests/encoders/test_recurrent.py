@@ -41,6 +41,16 @@ def test_states_are_those_of_each_sequence_alone(cell, depth, bidirectional):
     assert out.x.shape[-1] == last.x.shape[-1] == net.out_dim == 4 * (1 + bidirectional)
 
 
+@pytest.mark.parametrize('cell', ['gru', 'lstm'])
+def test_autocast_on_a_cpu_reads_in_the_precision_of_the_weights(cell):
+    net = Recurrent(3, 4, cell=cell)
+    with torch.autocast('cpu', torch.bfloat16):
+        states = net(raw()).x
+    assert torch.equal(states, net(raw()).x)
+    states.sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in net.parameters())
+
+
 def test_dropout_is_between_layers():
     net = Recurrent(3, 4, 2, dropout=0.5)
     assert not torch.equal(net(raw()).clean(), net(raw()).clean())
