@@ -116,3 +116,26 @@ def assert_reads(data, items) -> None:
         for m, x in real(item).items():
             np.testing.assert_array_equal(x, u.x[m], err_msg=f'{u.id} {m}')
             assert item['inputs'][m].mask.all(), 'padding is cut away'
+
+
+GLOVE = {'text': 300, 'audio': 5, 'vision': 20}
+BERT = {'text': 768, 'audio': 5, 'vision': 20}
+RAW = {'text': 300, 'audio': 74, 'vision': 35}
+MIM = {'text': 768, 'audio': 74, 'vision': 47}
+WIDE = {'text': 768, 'audio': 74, 'vision': 35}
+MOSI_FILES = {  # usual name of the file, layout, widths, aligned, writer
+    'mosi_data.pkl': ('MulT', GLOVE, True, mult),
+    'mosi_data_noalign.pkl': ('MulT', GLOVE, False, mult),
+    'mosi_raw.pkl': ('MulT', RAW, True, lambda t: mult(t, ids='text')),
+    'aligned_50.pkl': ('MMSA', BERT, True, mmsa),
+    'unaligned_50.pkl': ('MMSA', BERT, False, lambda t: mmsa(t, aligned=False)),
+    'mosi.pkl': ('MAG-BERT', MIM, True, mag_bert),
+}
+MOSEI_FILES = {  # the same; ids are text here
+    'mosei_senti_data.pkl': ('MulT', RAW, True, lambda t: mult(t, ids='text')),
+    'mosei_senti_data_noalign.pkl': ('MulT', RAW, False, lambda t: mult(t, ids='text')),
+    'mosei_raw.pkl': ('MulT', RAW, True, lambda t: mult(t, ids='text')),
+    'aligned_50.pkl': ('MMSA', WIDE, True, mmsa),
+    'unaligned_50.pkl': ('MMSA', WIDE, False, lambda t: mmsa(t, aligned=False)),
+    'mosei.pkl': ('MAG-BERT', WIDE, True, mag_bert),
+}

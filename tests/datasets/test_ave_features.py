@@ -9,6 +9,18 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from ave_feature_files import (
+    BACKGROUND,
+    CLASSES,
+    EVENT,
+    ORDERS,
+    SEGMENTS,
+    N,
+    annotate,
+    make,
+    one_hot,
+    put,
+)
 from torch.utils.data import DataLoader
 
 from mmcalib import config
@@ -19,43 +31,14 @@ from mmcalib.media.event_list import AVE_CLASSES
 from mmcalib.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-N, SEGMENTS, BACKGROUND = 20, 10, 28
 RNG = np.random.default_rng(0)
 VISUAL = RNG.standard_normal((N, SEGMENTS, 7, 7, 512)).astype(np.float32)
 AUDIO = RNG.standard_normal((N, SEGMENTS, 128)).astype(np.float32)
-EVENT = np.arange(N) % 4 + 5  # the class of each video
-CLASSES = np.where(np.arange(SEGMENTS) < 3, BACKGROUND, EVENT[:, np.newaxis])  # (N, SEGMENTS)
-ORDERS = {'train': [7, 3, 0, 11, 12, 13, 14, 15], 'val': [1, 19, 2, 4], 'test': [5, 6, 8, 9, 10]}
-
-
-def put(path: Path, array: np.ndarray, key: str = 'avadataset', **how) -> None:
-    path.unlink(missing_ok=True)
-    with h5py.File(path, 'w') as file:
-        file.create_dataset(key, data=array, **how)
-
-
-def one_hot(classes: np.ndarray) -> np.ndarray:
-    return np.eye(BACKGROUND + 1)[classes]
-
-
-def annotate(root: Path, ids: dict[int, str] | None = None, first: int = 0) -> None:
-    ids = ids or {}
-    rows = [
-        f'{AVE_CLASSES[EVENT[(row + first) % N]]}&{ids.get(row, f"v{row}")}&good&3&10'
-        for row in range(N)
-    ]
-    (root / 'Annotations.txt').write_text('\n'.join(rows) + '\n')
 
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp('features')
-    put(root / 'visual_feature.h5', VISUAL, chunks=(1, *VISUAL.shape[1:]), compression=1)
-    put(root / 'audio_feature.h5', AUDIO)
-    put(root / 'right_labels.h5', one_hot(CLASSES))
-    for split, rows in ORDERS.items():
-        put(root / f'{split}_order.h5', np.array(rows), 'order')
-    return root
+    return make(tmp_path_factory.mktemp('features'), VISUAL, AUDIO)
 
 
 @pytest.fixture

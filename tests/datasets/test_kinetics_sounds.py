@@ -5,12 +5,12 @@ import pickle
 import shutil
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 import pytest
 import torch
 from footage import numbers, write
+from kinetics_files import BANK, CLASSES, bank, make
 
 from mmcalib import config
 from mmcalib.contract import Draw
@@ -21,10 +21,7 @@ from mmcalib.media.kinetics_folders import video_id
 from mmcalib.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-CLASSES = ('playing_drums', 'tap_dancing', 'typing')
-COUNTS = {'train': 4, 'test': 2}  # clips per class
 LAYOUTS = ('ogm', 'balancebenchmark', 'bml', 'arl')
-BANK = (8, 4)
 
 
 class Seen:
@@ -37,88 +34,13 @@ class Seen:
 RAW = {'visual': [{'type': Seen}], 'audio': [{'type': Seen}], 'classes': 'auto'}
 
 
-def clips(part):
-    """(class, name) of every clip; the names are those of videos and when they were cut."""
-    start = {'train': 0, 'test': 500}[part]
-    return [
-        (k, f'{part:-<5}{k}{n}_x_1_{start + n:06d}_{start + n + 10:06d}')
-        for k in range(len(CLASSES))
-        for n in range(COUNTS[part])
-    ]
-
-
-def pictures(folder, name='frame_{:05d}.png'):
-    folder.mkdir(parents=True)
-    for place in range(1, 7):
-        cv2.imwrite(str(folder / name.format(place)), np.full((24, 32), 10 * place, np.uint8))
-        (folder / name.format(place)).rename((folder / name.format(place)).with_suffix('.jpg'))
-
-
-def bank(k):
-    return np.full(BANK, k + 0.5, np.float32)
-
-
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
     base = tmp_path_factory.mktemp('ks')
     film = write(base / 'film.mp4', seconds=0.8, rate_hz=16_000)
     for layout in LAYOUTS:
-        root = base / layout
-        root.mkdir()
-        for part in COUNTS:
-            for k, name in clips(part):
-                one_clip(root, layout, part, k, name, film)
-            rows = [f'{name},10,{k}' for k, name in clips(part)]
-            if layout == 'ogm' and part == 'test':  # test lines lack the end
-                rows = [f'{name.rsplit("_", 1)[0]},10,{k}' for k, name in clips(part)]
-            if layout == 'balancebenchmark':
-                rows = [f'{name} 10 {k}' for k, name in clips(part)]
-            if layout in ('ogm', 'balancebenchmark'):
-                end = '\r\n' if layout == 'ogm' else '\n'
-                (root / f'my_{part}.txt').write_bytes((end.join(rows) + end).encode('utf-8-sig'))
-        if layout == 'bml':
-            subsets = {'train': 'training', 'test': 'testing'}
-            database = {
-                name: {'subset': subsets[part] if n % 4 else 'validation', 'label': CLASSES[k]}
-                for part in COUNTS
-                for n, (k, name) in enumerate(clips(part), start=int(part == 'test') * 100 + 1)
-                if part == 'train' or n % 4
-            }
-            told = {'labels': CLASSES, 'database': database}
-            (root / 'KS_train_val.json').write_text(json.dumps(told))
-        if layout == 'arl':
-            spelled = ', '.join([*CLASSES, 'never seen']).replace('_', ' ')
-            (root / 'class.txt').write_text(spelled)
+        make(base / layout, layout, film)
     return base
-
-
-def one_clip(root, layout, part, k, name, film):
-    if layout == 'ogm':
-        folder = root / f'{part}_video'
-        folder.mkdir(exist_ok=True)
-        bare = name.rsplit('_', 2)[0] if part == 'test' else name
-        shutil.copy(film, folder / f'{bare}.mp4')
-    elif layout == 'balancebenchmark':
-        (root / 'audio').mkdir(exist_ok=True)
-        np.save(root / 'audio' / f'{name}.npy', bank(k))
-        pictures(root / 'visual' / name)
-    elif layout == 'bml':
-        encoded = [
-            cv2.imencode('.png', np.full((24, 32, 3), 10 * place, np.uint8))[1].ravel()
-            for place in range(1, 7)
-        ]
-        with h5py.File(root / f'{name}.hdf5', 'w') as file:
-            kind = h5py.vlen_dtype(np.uint8)
-            rows = file.create_dataset('video', (6,), dtype=kind)
-            for place, data in enumerate(encoded):
-                rows[place] = data
-        (root / f'{name}.pkl').write_bytes(pickle.dumps(bank(k)))
-    else:
-        pictured, heard = {'train': ('train_img', 'train'), 'test': ('val_img', 'test')}[part]
-        pictures(root / 'visual' / pictured / 'Image-01-FPS' / CLASSES[k] / name)
-        folder = root / 'audio' / heard / CLASSES[k]
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder / f'{name}.wav', seconds=0.5, rate_hz=16_000)
 
 
 @pytest.fixture

@@ -6,7 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sentiment_files import SCORES, assert_reads, mag_bert, mmsa, mult, real, save, utterances
+from sentiment_files import (
+    MOSEI_FILES,
+    SCORES,
+    WIDE,
+    assert_reads,
+    mag_bert,
+    real,
+    save,
+    utterances,
+)
 
 from mmcalib import config
 from mmcalib.contract import Draw
@@ -16,16 +25,7 @@ from mmcalib.media import MediaError
 from mmcalib.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-GLOVE = {'text': 300, 'audio': 74, 'vision': 35}
-BERT = {'text': 768, 'audio': 74, 'vision': 35}
-LAYOUTS = {  # usual name of the file, layout, widths, aligned, writer; ids are text here
-    'mosei_senti_data.pkl': ('MulT', GLOVE, True, lambda t: mult(t, ids='text')),
-    'mosei_senti_data_noalign.pkl': ('MulT', GLOVE, False, lambda t: mult(t, ids='text')),
-    'mosei_raw.pkl': ('MulT', GLOVE, True, lambda t: mult(t, ids='text')),
-    'aligned_50.pkl': ('MMSA', BERT, True, mmsa),
-    'unaligned_50.pkl': ('MMSA', BERT, False, lambda t: mmsa(t, aligned=False)),
-    'mosei.pkl': ('MAG-BERT', BERT, True, mag_bert),
-}
+LAYOUTS = MOSEI_FILES
 FORMS = pytest.mark.parametrize('name', LAYOUTS)
 
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_cut_off_or_malicious_is_refused(tmp_path, name):
 
 def test_a_config_takes_a_step_on_a_file(tmp_path):
     cfg = config.load(str(CONFIGS / 'mim_mosei.py'))
-    save(mag_bert(utterances(BERT)), tmp_path / 'mosei.pkl')
+    save(mag_bert(utterances(WIDE)), tmp_path / 'mosei.pkl')
     data = DATASETS.build({**cfg.train_dataloader.dataset, 'root': str(tmp_path)})
     batch = collate([data[k] for k in range(6)])
     model = MODELS.build(cfg.model).train()

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 from sentiment_files import (
+    BERT,
+    GLOVE,
     LONG,
+    MOSI_FILES,
     SCORES,
     STEPS,
     WORDS,
@@ -31,18 +34,7 @@ from mmcalib.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SMALL = {'text': 4, 'audio': 3, 'vision': 2}
-GLOVE = {'text': 300, 'audio': 5, 'vision': 20}
-BERT = {'text': 768, 'audio': 5, 'vision': 20}
-RAW = {'text': 300, 'audio': 74, 'vision': 35}
-MIM = {'text': 768, 'audio': 74, 'vision': 47}
-LAYOUTS = {  # usual name of the file, layout, widths, aligned, writer
-    'mosi_data.pkl': ('MulT', GLOVE, True, mult),
-    'mosi_data_noalign.pkl': ('MulT', GLOVE, False, mult),
-    'mosi_raw.pkl': ('MulT', RAW, True, lambda t: mult(t, ids='text')),
-    'aligned_50.pkl': ('MMSA', BERT, True, mmsa),
-    'unaligned_50.pkl': ('MMSA', BERT, False, lambda t: mmsa(t, aligned=False)),
-    'mosi.pkl': ('MAG-BERT', MIM, True, mag_bert),
-}
+LAYOUTS = MOSI_FILES
 FORMS = pytest.mark.parametrize('name', LAYOUTS)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from footage import numbers, write
+from ucf101_files import CLASSES, make
 
 from mmcalib import config
 from mmcalib.contract import Draw
@@ -18,8 +19,6 @@ from mmcalib.media import MediaError
 from mmcalib.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-CLASSES = ('Archery', 'BabyCrawling', 'HandstandPushups')
-GROUPS = {'train': (8, 9, 10, 11), 'test': (1, 2)}
 LAYOUTS = ('balancebenchmark', 'mmaction2', 'videos')
 
 
@@ -33,64 +32,12 @@ class Seen:
 RAW = {'rgb': [{'type': Seen}], 'flow': [{'type': Seen}]}
 
 
-def name(label, group, clip):
-    # The official files spell one class otherwise than its folder.
-    spelled = label.replace('Handstand', 'HandStand')
-    return f'v_{spelled}_g{group:02d}_c{clip:02d}'
-
-
-def videos(part):
-    return [
-        (k, label, name(label, group, clip))
-        for k, label in enumerate(CLASSES)
-        for group in GROUPS[part]
-        for clip in (1, 2)
-    ]
-
-
-def picture(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path.with_suffix('.png')), np.full((24, 32), value, np.uint8))
-
-
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-    """A root per layout. Picture k of a video is grey 10 * k, its u 10 * k + 1, its v + 2."""
     base = tmp_path_factory.mktemp('ucf')
     film = write(base / 'film.avi', seconds=0.8, audio=False)
     for layout in LAYOUTS:
-        root = base / layout
-        for part in GROUPS:
-            for _, label, video in videos(part):
-                if layout == 'videos':
-                    target = root / 'UCF-101' / label / f'{video}.avi'
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(film, target)
-                for place in range(1, 7) if layout != 'videos' else ():
-                    if layout == 'balancebenchmark':
-                        at = [root / 'jpegs_256' / video / f'frame{place:06d}.x']
-                        at += [
-                            root / f'tvl1_flow/{c}' / video / f'frame{place:06d}.x' for c in 'uv'
-                        ]
-                    else:
-                        folder = root / 'rawframes' / label / video
-                        at = [folder / f'{p}_{place:05d}.x' for p in ('img', 'flow_x', 'flow_y')]
-                    for extra, path in enumerate(at):
-                        picture(path, 10 * place + extra)
-            rows = [f'{label}/{v}.avi {k + 1}' for k, label, v in videos(part)]
-            if part == 'test':
-                rows = [row.split()[0] for row in rows]
-            lists = root / 'ucfTrainTestlist'
-            lists.mkdir(parents=True, exist_ok=True)
-            if layout == 'mmaction2':
-                rows = [f'{label}/{v} 6 {k}' for k, label, v in videos(part)]
-                part = {'train': 'train', 'test': 'val'}[part]
-                (root / f'ucf101_{part}_split_1_rawframes.txt').write_text('\n'.join(rows) + '\n')
-                lists.rmdir()
-                continue
-            (lists / f'{part}list01.txt').write_text('\r\n'.join(rows) + '\r\n')
-            index = [f'{k + 1} {label}' for k, label in enumerate(CLASSES)]
-            (lists / 'classInd.txt').write_text('\n'.join(index) + '\n')
+        make(base / layout, layout, film)
     return base
 
 
@@ -190,11 +137,11 @@ def test_what_is_broken_is_a_missing_modality_and_says_why(copy, caplog):
     shutil.rmtree(rgb / names[0])
     for file in (rgb / names[1]).iterdir():
         file.unlink()
-    file = rgb / names[2] / 'frame000004.png'
+    file = rgb / names[2] / 'frame000004.jpg'
     file.write_bytes(b'no picture')
     shutil.rmtree(u / names[3])
-    (v / names[4] / 'frame000006.png').unlink()
-    cv2.imwrite(str(v / names[5] / 'frame000004.png'), np.zeros((9, 9), np.uint8))
+    (v / names[4] / 'frame000006.jpg').unlink()
+    cv2.imwrite(str(v / names[5] / 'frame000004.jpg'), np.zeros((9, 9), np.uint8))
     data = UCF101(root, 'test', frames=3, **RAW)
     assert '1 of 12 videos have no rgb on disk' in caplog.text
     batch = collate([data[index] for index in range(7)])
@@ -203,7 +150,7 @@ def test_what_is_broken_is_a_missing_modality_and_says_why(copy, caplog):
     expected = (
         'no such file',
         'holds no',
-        '000004.png',
+        '000004.jpg',
         'no such file',
         '6 of u and 5 of v',
         '9, 9',
