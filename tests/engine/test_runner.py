@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from engine_project import NoisyLine, config, diary, train
+from mmengine.config import Config
 
 from mmcalib.engine.runner import Runner
 from mmcalib.registry import UnknownComponent
@@ -100,3 +101,14 @@ def test_the_checkpoint_says_which_data_the_weights_saw(tmp_path):
     meta = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']
     assert "type='NoisyLine'" in meta['cfg'].replace(' ', '')
     assert meta['seed'] == 7 and len(diary(tmp_path)) == 10
+
+
+def test_the_text_of_the_config_is_the_config_and_no_formatter_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.config.config.FormatCode', None)
+    given = config(tmp_path, epochs=1)
+    before = given.to_dict()
+    train(given)
+    assert given.to_dict() == before
+    text = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['cfg']
+    (tmp_path / 'again.py').write_text(text)
+    assert Config.fromfile(str(tmp_path / 'again.py')).to_dict() == before
