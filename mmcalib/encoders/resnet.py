@@ -78,7 +78,7 @@ class ResNet(Encoder):
     Missing: absent samples and padded frames never enter the network nor its batch statistics.
 
     Args:
-        depth: 18, 34 (both 512 wide) or 50 (2048 wide).
+        depth: 18, 34 (both 8 times `base_channels` wide, 512) or 50 (32 times, 2048).
         in_channels: C; 3 for RGB, 1 for a spectrogram, 2 for optical flow.
         tokens: what stays of the feature maps. 'clip': one token, the mean over frames and space;
             'frame': one token per frame; 'time': per frame, one token per column of the map, the
@@ -86,6 +86,7 @@ class ResNet(Encoder):
         checkpoint: local path of a torchvision or timm state dict, read when the weights are
             initialised; conv1 is summed or repeated to fit `in_channels`, the classifier is
             left out. None trains from scratch.
+        base_channels: of the first layers, 1 or more; each of the last three stages doubles them.
     """
 
     layer1: nn.Sequential
@@ -99,8 +100,11 @@ class ResNet(Encoder):
         in_channels: int = 3,
         tokens: str = 'clip',
         checkpoint: str | None = None,
+        base_channels: int = 64,
     ) -> None:
         super().__init__()
+        if base_channels < 1:
+            raise ValueError(f'ResNet(base_channels={base_channels}); 1 or more is possible')
         if depth not in DEPTHS:
             raise ValueError(f'ResNet(depth={depth}); possible depths are {sorted(DEPTHS)}')
         if tokens not in TOKENS:
@@ -109,13 +113,13 @@ class ResNet(Encoder):
         self.in_channels = in_channels
         self.tokens = tokens
         self.checkpoint = checkpoint
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        dim = 64
+        self.conv1 = nn.Conv2d(in_channels, base_channels, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(base_channels)
+        dim = base_channels
         for stage, repeat in enumerate(repeats):
             blocks = []
             for first in [True] + [False] * (repeat - 1):
-                width = 64 * 2**stage
+                width = base_channels * 2**stage
                 blocks.append(block(dim, width, stride=2 if first and stage else 1))
                 dim = width * block.expansion
             setattr(self, f'layer{stage + 1}', nn.Sequential(*blocks))

@@ -40,9 +40,10 @@ def published_forward(state, x, bottleneck):
     return x
 
 
-@pytest.mark.parametrize('depth', [18, 34, 50])
-def test_features_are_those_of_the_published_layers(depth):
-    net = ResNet(depth, in_channels=2).double().eval()
+@pytest.mark.parametrize(('depth', 'channels'), [(18, 64), (34, 64), (50, 64), (18, 8), (50, 8)])
+def test_features_are_those_of_the_published_layers(depth, channels):
+    net = ResNet(depth, in_channels=2, base_channels=channels).double().eval()
+    assert net.out_dim == channels * (32 if depth == 50 else 8)
     for name, value in net.named_buffers():
         if name.endswith('running_mean'):
             value.normal_()
@@ -130,6 +131,7 @@ def test_columns_of_shallow_levels_are_averaged_over_the_span_of_a_deep_one():
     [
         ({'depth': 19}, r'depth=19.*18, 34, 50'),
         ({'tokens': 'patch'}, "tokens='patch'.*clip, frame"),
+        ({'base_channels': 0}, r'base_channels=0.*1 or more'),
     ],
 )
 def test_bad_arguments_name_what_is_possible(kwargs, match):

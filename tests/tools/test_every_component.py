@@ -16,6 +16,7 @@ from mmcalib.samples.ave import generate
 
 ROOT = Path(__file__).parents[2]
 TINY = ['train_cfg.max_epochs=1', 'data.audio.0.length_s=0.5']
+TINY += [f'model.encoders.{m}.base_channels=16' for m in ('audio', 'visual')]
 for loader in ('train', 'val', 'test'):
     TINY += [
         f'{loader}_dataloader.dataset.visual.0.size=32',
