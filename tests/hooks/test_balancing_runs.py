@@ -138,32 +138,40 @@ def test_a_run_stopped_amid_its_second_epoch_goes_on_as_if_it_had_not(tmp_path, 
         assert torch.equal(value, expected[name]), name
 
 
-def train_rank(rank, port, work_dir, name):
-    """One of two processes; what it ends with goes to a file."""
+def train_rank(rank, port, folder):
+    """One of two processes; what each method ends with goes to a file."""
     os.environ.update(MASTER_ADDR='localhost', MASTER_PORT=port, WORLD_SIZE='2')
     os.environ.update(RANK=rank, LOCAL_RANK=rank)
     torch.set_num_threads(1)
     mmengine.runner.runner.collect_env = dict
-    runner = Runner.from_cfg(config(work_dir, METHODS[NAMES.index(name)], launcher='pytorch'))
-    runner.train()
-    parameters = {n: p.detach() for n, p in runner.model.module.named_parameters()}
-    torch.save(parameters, Path(work_dir, f'rank_{rank}.pth'))
+    for name, method in zip(NAMES, METHODS, strict=True):
+        runner = Runner.from_cfg(config(Path(folder, name), method, launcher='pytorch'))
+        runner.train()
+        parameters = {n: p.detach() for n, p in runner.model.module.named_parameters()}
+        torch.save(parameters, Path(folder, name, f'rank_{rank}.pth'))
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """The folder in which two processes have trained with every method."""
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = str(free.getsockname()[1])
+    folder = tmp_path_factory.mktemp('two')
+    command = [sys.executable, '-W', 'ignore', __file__]
+    ranks = [subprocess.Popen([*command, rank, port, folder]) for rank in '01']
+    try:
+        assert [rank.wait(240) for rank in ranks] == [0, 0]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    return folder
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('method', NAMES)
-def test_two_processes_end_with_the_same_weights(tmp_path, method):
-    with socket.socket() as free:
-        free.bind(('localhost', 0))
-        port = str(free.getsockname()[1])
-    command = [sys.executable, '-W', 'ignore', __file__]
-    ranks = [subprocess.Popen([*command, rank, port, tmp_path, method]) for rank in '01']
-    try:
-        assert [rank.wait(120) for rank in ranks] == [0, 0]
-    finally:
-        for rank in ranks:
-            rank.kill()
-    one, other = (torch.load(tmp_path / f'rank_{rank}.pth') for rank in (0, 1))
+def test_two_processes_end_with_the_same_weights(trained, method):
+    one, other = (torch.load(trained / method / f'rank_{rank}.pth') for rank in (0, 1))
     for name, value in one.items():
         assert value.isfinite().all() and torch.equal(value, other[name]), name
 
