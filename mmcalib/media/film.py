@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from math import floor, inf
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmcalib.media import MediaError
+from mmcalib.media.boxes import check_boxes
 from mmcalib.media.image import read_image
 from mmcalib.media.picture_folder import list_pictures
 from mmcalib.media.video import (
@@ -91,7 +93,12 @@ class Video(Film):
 
 
 def within_span(path: Path, start_s: float, end_s: float) -> tuple[float, float]:
-    """A span, cut to what a video file declares to have."""
+    """A span, cut to what a video file declares to have.
+
+    Raises:
+        MediaError: it cannot be read, or an MP4 file is truncated.
+    """
+    check_boxes(path)
     return start_s, min(end_s, max(duration(path), start_s))
 
 
@@ -113,17 +120,20 @@ class Folder(Film):
 
     prefix: str = ''
 
+    @cached_property
+    def files(self) -> list[Path]:
+        """Listed once; a film is made for one reading."""
+        return list_pictures(self.path, self.prefix)
+
     def span(self) -> tuple[float, float]:
-        return 0.0, float(len(list_pictures(self.path, self.prefix)))
+        return 0.0, float(len(self.files))
 
     def at(self, times: np.ndarray) -> Pictures:
-        files = list_pictures(self.path, self.prefix)
-        return [_picture(files[min(floor(time), len(files) - 1)]) for time in times]
+        return [_picture(self.files[min(floor(time), len(self.files) - 1)]) for time in times]
 
     def whole(self) -> Whole:
-        files = list_pictures(self.path, self.prefix)
-        begins = np.arange(len(files), dtype=float)
-        return Whole(begins, [_picture(f) for f in files], 0.0, float(len(files)), inf)
+        begins = np.arange(len(self.files), dtype=float)
+        return Whole(begins, [_picture(f) for f in self.files], *self.span(), inf)
 
 
 def _picture(file: Path) -> np.ndarray | MediaError:

@@ -1,6 +1,7 @@
 """Films of optical flow: two grey pictures per place, or computed from a video."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, inf
 from pathlib import Path
 
@@ -40,7 +41,9 @@ class FlowFolders(Film):
     prefix: str = ''
     other_prefix: str = ''
 
-    def _files(self) -> list[tuple[Path, Path]]:
+    @cached_property
+    def files(self) -> list[tuple[Path, Path]]:
+        """Pairs of u and v, listed once; a film is made for one reading."""
         first = list_pictures(self.path, self.prefix)
         second = list_pictures(self.path / self.other, self.other_prefix)
         if len(first) != len(second):
@@ -49,16 +52,14 @@ class FlowFolders(Film):
         return list(zip(first, second, strict=True))
 
     def span(self) -> tuple[float, float]:
-        return 0.0, float(len(self._files()))
+        return 0.0, float(len(self.files))
 
     def at(self, times: np.ndarray) -> Pictures:
-        files = self._files()
-        return [_join(*files[min(floor(time), len(files) - 1)]) for time in times]
+        return [_join(*self.files[min(floor(time), len(self.files) - 1)]) for time in times]
 
     def whole(self) -> Whole:
-        files = self._files()
-        begins = np.arange(len(files), dtype=float)
-        return Whole(begins, [_join(*pair) for pair in files], 0.0, float(len(files)), inf)
+        begins = np.arange(len(self.files), dtype=float)
+        return Whole(begins, [_join(*pair) for pair in self.files], *self.span(), inf)
 
 
 def _join(first: Path, second: Path) -> np.ndarray | MediaError:

@@ -71,10 +71,7 @@ class H5Rows:
                 raise MediaError(f'{self.path}: {self.key!r} cannot be read: {error}') from None
 
     def _open(self) -> h5py.File:
-        try:
-            return h5py.File(self.path, 'r')
-        except BROKEN as error:
-            raise MediaError(f'{self.path}: asked for HDF5, but: {error}') from None
+        return open_h5(self.path)
 
     def _array(self, file: h5py.File) -> Any:
         try:
@@ -87,3 +84,15 @@ class H5Rows:
         if not plain or array.external or array.is_virtual:
             raise MediaError(f'{self.path}: asked for an array of numbers {self.key!r}, but {has}')
         return array
+
+
+def open_h5(path: Path) -> h5py.File:
+    """An HDF5 file, to read.
+
+    Raises:
+        MediaError: it is none.
+    """
+    try:
+        return h5py.File(path, 'r')
+    except BROKEN as error:
+        raise MediaError(f'{path}: asked for HDF5, but: {error}') from None

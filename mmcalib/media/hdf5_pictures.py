@@ -10,7 +10,7 @@ import numpy as np
 
 from mmcalib.media import MediaError
 from mmcalib.media.film import Film, Pictures, Whole
-from mmcalib.media.h5_rows import BROKEN
+from mmcalib.media.h5_rows import BROKEN, open_h5
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,21 @@ class Hdf5Pictures(Film):
     key: str = 'video'
 
     def span(self) -> tuple[float, float]:
-        with self._open() as file:
+        with open_h5(self.path) as file:
             return 0.0, float(len(self._rows(file)))
 
     def at(self, times: np.ndarray) -> Pictures:
-        with self._open() as file:
+        with open_h5(self.path) as file:
             rows = self._rows(file)
             return [self._picture(rows, min(floor(time), len(rows) - 1)) for time in times]
 
     def whole(self) -> Whole:
-        with self._open() as file:
+        with open_h5(self.path) as file:
             rows = self._rows(file)
             pictures = [self._picture(rows, place) for place in range(len(rows))]
         return Whole(
             np.arange(len(pictures), dtype=float), pictures, 0.0, float(len(pictures)), inf
         )
-
-    def _open(self) -> h5py.File:
-        try:
-            return h5py.File(self.path, 'r')
-        except BROKEN as error:
-            raise MediaError(f'{self.path}: asked for HDF5, but: {error}') from None
 
     def _rows(self, file: h5py.File) -> Any:
         try:

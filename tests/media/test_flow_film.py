@@ -38,16 +38,18 @@ def test_u_and_v_may_lie_in_one_folder(stored):
 
 
 def test_flow_that_is_not_whole_says_so(stored):
-    film = FlowFolders(stored / 'u', '../v')
+    def read():
+        return Files(stored).pictures(FlowFolders(stored / 'u', '../v'), 1)
+
     (stored / 'v' / 'frame000003.png').write_bytes(b'no picture')
     with pytest.raises(MediaError, match=r'v/frame000003\.png: asked for a picture'):
-        Files(stored).pictures(film, 1)
+        read()
     cv2.imwrite(str(stored / 'v' / 'frame000003.png'), np.zeros((5, 8), np.uint8))
     with pytest.raises(MediaError, match=r'v is \(5, 8\), but u is \(6, 8\)'):
-        Files(stored).pictures(film, 1)
+        read()
     (stored / 'v' / 'frame000003.png').unlink()
     with pytest.raises(MediaError, match='5 of u and 4 of v'):
-        Files(stored).pictures(film, 1)
+        read()
     with pytest.raises(MediaError, match='No such file'):
         Files(stored).pictures(FlowFolders(stored / 'u', '../w'), 1)
 
