@@ -1,18 +1,17 @@
 """GradientBlending: weigh the losses of each modality alone and of all by how they generalise."""
 
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmcalib.contract import Losses
 from mmcalib.engine.balancing import Balancing, Step, mean_over_ranks, unwrap
 from mmcalib.engine.modulation import evaluating, logged
+from mmcalib.engine.observe import unmoved
 from mmcalib.registry import HOOKS
 
 
@@ -150,12 +149,9 @@ def undisturbed(loader: Any, epoch: int) -> Iterator[None]:
     """The order of epoch 0, and afterwards random numbers and order as if nothing had been read."""
     sampler = getattr(loader, 'sampler', None)
     set_epoch = getattr(sampler, 'set_epoch', lambda epoch: None)
-    own, numpy_state = random.getstate(), np.random.get_state()
     set_epoch(0)
     try:
-        with torch.random.fork_rng():
+        with unmoved():
             yield
     finally:
-        random.setstate(own)
-        np.random.set_state(numpy_state)
         set_epoch(epoch)

@@ -32,15 +32,12 @@ def shown(x: np.ndarray, transforms: Sequence[Any] = ()) -> Shown:
         transforms: the data set's, of this modality; `Normalize` among them is undone.
     """
     if is_pictures(x):
-        frames = pixels(x[_some(len(x), FRAMES)], transforms)
+        frames = pixels(x[some(len(x), FRAMES)], transforms)
         ratio = min(1.0, SIDE / max(frames.shape[1:3]))
         return Shown('pictures', np.stack([_shrink(frame, ratio) for frame in frames]))
     x = x.astype(np.float32)
     if x.ndim > 2:
-        image = x[0].reshape(-1, *x.shape[-2:]).mean(axis=0)
-        if transforms and type(transforms[-1]).__name__ == 'Fbank':  # (windows, bins)
-            image = image.T
-        return Shown('spectrogram', _thin(image))
+        return Shown('spectrogram', _thin(spectrogram(x, transforms)))
     if len(x) == 1 and x.size >= WAVE:
         return Shown('wave', _thin(x.reshape(1, -1)))
     return Shown('features', _thin(x.reshape(len(x), -1).T))
@@ -60,7 +57,7 @@ def is_pictures(x: np.ndarray) -> bool:
 
 
 def pixels(x: np.ndarray, transforms: Sequence[Any]) -> np.ndarray:
-    """(L, H, W, 3) uint8 of pictures (L, 3, H, W), normalised or not."""
+    """(L, H, W, C) uint8 of pictures (L, C, H, W), normalised or not."""
     x = x.astype(np.float32)
     for transform in reversed(transforms):
         if isinstance(transform, Normalize):
@@ -72,13 +69,22 @@ def pixels(x: np.ndarray, transforms: Sequence[Any]) -> np.ndarray:
     return x.round().clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def _some(length: int, most: int) -> np.ndarray:
+def spectrogram(x: np.ndarray, transforms: Sequence[Any]) -> np.ndarray:
+    """(frequencies, steps) of the first token of x (L, ..., H, W), averaged over "..."."""
+    image: np.ndarray = x[0].reshape(-1, *x.shape[-2:]).mean(axis=0)
+    if transforms and type(transforms[-1]).__name__ == 'Fbank':  # (windows, bins)
+        image = image.T
+    return image
+
+
+def some(length: int, most: int) -> np.ndarray:
+    """At most so many places, evenly spread."""
     count = min(most, length)
     return ((np.arange(count) + 0.5) * length / count).astype(int)
 
 
 def _thin(image: np.ndarray) -> np.ndarray:
-    rows, columns = (_some(length, LONGEST) for length in image.shape)
+    rows, columns = (some(length, LONGEST) for length in image.shape)
     return image[rows][:, columns]
 
 

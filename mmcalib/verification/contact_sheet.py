@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mmcalib.transforms.normalize import Normalize
+from mmcalib.plots.inputs import pixels, some, spectrogram
 from mmcalib.verification.facts import Record, channels_first, kind
 from mmcalib.verification.splits import Split
 
@@ -149,21 +149,8 @@ def _item(
         DRAWN[kind(modality, x.shape)](panel, x, transforms)
 
 
-def pixels(x: np.ndarray, transforms: Sequence[Any]) -> np.ndarray:
-    """(L, H, W, C) uint8 of pictures (L, C, H, W), normalised or not."""
-    x = channels_first(x).astype(np.float32)
-    for transform in reversed(transforms):
-        if isinstance(transform, Normalize):
-            x = (x + transform.shift) / transform.scale
-            break
-    else:
-        if x.min() < 0 or x.max() <= 1.5:  # of a scale that nobody tells
-            x = 255 * (x - x.min()) / max(np.ptp(x), 1e-9)
-    return x.round().clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-
-
 def _pictures(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
-    frames = pixels(_few(x), transforms)
+    frames = pixels(channels_first(x[some(len(x), FRAMES)]), transforms)
     gap = np.full((frames.shape[1], max(1, frames.shape[2] // 30), frames.shape[3]), 255, np.uint8)
     strip = [part for frame in frames for part in (frame, gap)][:-1]
     whole = np.concatenate(strip, axis=1)
@@ -171,14 +158,10 @@ def _pictures(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
     panel.set_adjustable('datalim')  # the panel keeps its place, whatever the picture's shape
 
 
-def _few(x: np.ndarray) -> np.ndarray:
-    count = min(FRAMES, len(x))
-    return x[((np.arange(count) + 0.5) * len(x) / count).astype(int)]
-
-
 def _flow(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
     """Arrows on their lengths; bytes, of which 128 is no motion."""
-    middle = pixels(x[len(x) // 2 : len(x) // 2 + 1], transforms)[0].astype(np.float32) - 128
+    at = len(x) // 2
+    middle = pixels(channels_first(x[at : at + 1]), transforms)[0].astype(np.float32) - 128
     length = np.hypot(middle[..., 0], middle[..., 1])
     # At most the middle of the colours, so that arrows are seen on it.
     panel.imshow(length, cmap='cividis', vmin=0, vmax=max(FLOW_TOP, 2 * length.max()))
@@ -191,9 +174,7 @@ def _flow(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
 
 def _map(panel: Axes, x: np.ndarray, transforms: Sequence[Any]) -> None:
     """Time to the right, frequency upwards."""
-    image = x[0].reshape(-1, *x.shape[-2:]).mean(axis=0)
-    if transforms and type(transforms[-1]).__name__ == 'Fbank':  # (windows, bins)
-        image = image.T
+    image = spectrogram(x, transforms)
     low, high = np.percentile(image, (1, 99.9))
     panel.imshow(image, origin='lower', aspect='auto', cmap='magma', vmin=low, vmax=high)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from mmcalib.contract import Signal
+from mmcalib.plots.inputs import pixels
 from mmcalib.transforms.normalize import Normalize
-from mmcalib.verification.contact_sheet import choose, draw, pick_two, pixels
-from mmcalib.verification.facts import Record, read
+from mmcalib.verification.contact_sheet import choose, draw, pick_two
+from mmcalib.verification.facts import Record, channels_first, read
 from mmcalib.verification.splits import Split
 
 SHAPES = {
@@ -83,8 +84,8 @@ def test_pixels_are_those_before_the_transform():
     transform = Normalize()
     x = transform(frames, np.random.default_rng(0))
     assert np.array_equal(pixels(x, [transform]), frames)
-    assert np.array_equal(pixels(frames, []), frames)
-    assert np.array_equal(pixels(frames.transpose(0, 3, 1, 2), []), frames)
+    assert np.array_equal(pixels(channels_first(frames), []), frames)
+    assert np.array_equal(pixels(channels_first(frames.transpose(0, 3, 1, 2)), []), frames)
 
 
 @pytest.mark.parametrize('classes', [True, False])
