@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmcalib.media.cache import read_index
+from mmcalib.media.mapped_pickle import is_mapped, of_sample
 from mmcalib.samples.folder import is_sample
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -45,12 +46,14 @@ def load(
         calibrator: name of a calibrator, instead of the config's.
         seed: instead of `randomness.seed`.
         balancing: name of a balancing method, added to `custom_hooks`.
-        cache: folder of decoded media to read from, with the settings that it was made with.
+        cache: folder that `tools/prepare` made, to be read with the settings it was made with.
     """
     cfg = Config.fromfile(path, lazy_import=False)
     options = dict(options or {})
     name = Path(path).stem
     notice, asked = GENERATED, cfg.get('data', {}).get('root')
+    if cache is not None and is_mapped(Path(cache)):
+        root, cache = cache, None  # it stands for the pickle
     if root is not None:
         _shared(cfg, '--data-root')['root'] = root
     elif use_sample(cfg, options):
@@ -74,7 +77,8 @@ def load(
             _shared(cfg, key)
     cfg.merge_from_dict(options)
     if 'data' in cfg and 'sample' in cfg:
-        cfg.sample_data = is_sample(cfg.data.root) or notice is ABSENT
+        given = Path(cfg.data.root)
+        cfg.sample_data = is_sample(given) or of_sample(given) or notice is ABSENT
         if cfg.sample_data:
             cfg.sample.notice = notice.format(asked=asked, root=cfg.data.root, page=cfg.sample.page)
     if cfg.setdefault('sample_data', False):
@@ -96,7 +100,7 @@ def use_sample(cfg: Config, options: Mapping[str, Any]) -> bool:
 def prepare_sample(cfg: Config) -> None:
     """Say that this is sample data, and generate it where that is up to us."""
     print(cfg.sample.notice, flush=True)
-    if cfg.sample.root in {data_root(cfg[loader].dataset) for loader in LOADERS if cfg.get(loader)}:
+    if cfg.sample.root in {given['root'] for given in plain_of_splits(cfg).values()}:
         import_module(cfg.sample.module).generate(cfg.sample.root, **cfg.sample.get('args', {}))
 
 
@@ -114,9 +118,18 @@ def share(cfg: Config) -> None:
                 cfg[loader].dataset = dict(type='Missing', dataset=cfg[loader].dataset, **missing)
 
 
-def data_root(dataset: Mapping[str, Any]) -> str:
-    """The root of a data set, through what is around it."""
-    return dataset['root'] if 'root' in dataset else data_root(dataset['dataset'])
+def plain(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a data set, without what is around it."""
+    return plain(dataset['dataset']) if 'dataset' in dataset else dict(dataset)
+
+
+def plain_of_splits(cfg: Config) -> dict[str, dict[str, Any]]:
+    """The config of the data set of each split that has a loader: train, val, test."""
+    return {
+        loader.removesuffix('_dataloader'): plain(cfg[loader].dataset)
+        for loader in LOADERS
+        if cfg.get(loader)
+    }
 
 
 def _shared(cfg: Config, asked: str) -> dict[str, Any]:

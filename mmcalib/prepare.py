@@ -1,16 +1,13 @@
 """From the files of a data set to a cache of what they hold, decoded."""
 
 import argparse
-import fcntl
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,6 +19,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from mmcalib import config
+from mmcalib.media import MediaError
 from mmcalib.media.cache import (
     INDEX,
     VERSION,
@@ -34,13 +32,13 @@ from mmcalib.media.cache import (
     write_index,
     write_shard,
 )
+from mmcalib.media.disk import alone, free_bytes, gb
 from mmcalib.registry import DATASETS
 
 PLAN = 'plan.json'
 SHARD_BYTES = 256 << 20
 MOST_ITEMS = 512  # in a shard, however small they are
 PROBED = 8  # items that tell how large a cache will be
-SPLITS = dict(zip(('train', 'val', 'test'), config.LOADERS, strict=True))
 
 Visitor = TypeVar('Visitor', Lister, Recorder)
 Configs = dict[str, dict[str, Any]]  # of a data set, by split
@@ -98,7 +96,7 @@ def prepare(
         items = int(shard_bytes / max(estimate.bytes_per_item, 1.0))
         plan = {'version': VERSION, 'settings': settings}
         plan['items_per_shard'] = min(max(items, 1), MOST_ITEMS)
-    with _alone(folder):
+    with alone(folder):
         fresh = folder / f'.{PLAN}'
         fresh.write_text(json.dumps(plan, sort_keys=True) + '\n')
         fresh.replace(folder / PLAN)  # in one step: half a plan would be no cache
@@ -114,7 +112,7 @@ def prepare(
         _finish(folder, settings, tasks, {f: r for f, r in intact.items() if f in kept})
     made = sum(size(folder / task.file) or 0 for task in tasks)
     print(
-        f'{folder}: {total} items in {len(tasks)} files, {_gb(made)}; {len(kept)} files were there'
+        f'{folder}: {total} items in {len(tasks)} files, {gb(made)}; {len(kept)} files were there'
     )
 
 
@@ -258,35 +256,18 @@ def _read_plan(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | No
 
 def _announce(folder: Path, estimate: Estimate, total: int, workers: int) -> None:
     needed = estimate.bytes_per_item * total
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(folder)
     minutes = estimate.seconds_per_item * total / workers / 60
     print(
-        f'{folder}: {total} items, about {_gb(needed)} and {minutes:.1f} min with {workers} '
-        f'processes (from {PROBED} items); {_gb(free)} are free',
+        f'{folder}: {total} items, about {gb(needed)} and {minutes:.1f} min with {workers} '
+        f'processes (from {PROBED} items); {gb(free)} are free',
         flush=True,
     )
     if needed > free:
         raise CacheError(
-            f'{folder} needs about {_gb(needed)}, but {_gb(free)} are free; fewer or smaller '
+            f'{folder} needs about {gb(needed)}, but {gb(free)} are free; fewer or smaller '
             'pictures are possible: --fps 1, --side 256'
         )
-
-
-def _gb(count: float) -> str:
-    return f'{count / 1e9:.3g} GB' if count >= 1e8 else f'{count / 1e6:.3g} MB'
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No other process of this machine works on the folder; a killed one lets go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('w') as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheError(f'{folder}: another process is making this cache') from None
-        yield
 
 
 def main(config_file: Path | None = None) -> None:
@@ -315,18 +296,12 @@ def main(config_file: Path | None = None) -> None:
         cfg = config.load(str(path), options, args.data_root)
         if cfg.sample_data:
             config.prepare_sample(cfg)
-        configs = {s: plain(cfg[k].dataset) for s, k in SPLITS.items() if cfg.get(k)}
         shard_bytes = args.shard_mb << 20
-        prepare(configs, args.out, args.workers, shard_bytes, args.dry_run)
+        prepare(config.plain_of_splits(cfg), args.out, args.workers, shard_bytes, args.dry_run)
     except KeyboardInterrupt:
         sys.exit('interrupted; the same command goes on from here')
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MediaError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     if not args.dry_run:
         root = f' --data-root {args.data_root}' if args.data_root else ''
         print(f'python tools/train.py {os.path.relpath(path)}{root} --cache {args.out}')
-
-
-def plain(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a data set, without what is around it."""
-    return plain(dataset['dataset']) if 'dataset' in dataset else dict(dataset)

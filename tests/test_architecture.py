@@ -16,7 +16,7 @@ FLOORS = {
     ),
     **dict.fromkeys(('hooks', 'metrics', 'datasets'), 3),
     **dict.fromkeys(('model', 'config'), 4),
-    **dict.fromkeys(('prepare', 'verification'), 5),
+    **dict.fromkeys(('prepare', 'prepare_pickle', 'verification'), 5),
     **dict.fromkeys(('plots',), 2),
 }
 OPEN = {

@@ -7,6 +7,7 @@ last. Reading from it gives what `Files` gives, to the last bit.
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,8 +58,11 @@ class Recorder(Files):
     def pictures(
         self, film: Film, count: int, generator: np.random.Generator | None = None
     ) -> np.ndarray:
-        self._kept(name(film, self.root), film.path, lambda: self._film_entry(film.whole()))
-        return super().pictures(film, count, generator)
+        key = name(film, self.root)
+        entry = self._kept(key, film.path, lambda: self._film_entry(film.whole()))
+        arrays = entry.arrays
+        places = _places(film, entry.facts, arrays.__getitem__, count, generator)
+        return stack(film, _cut(arrays['pixels'], arrays['shapes'], entry.facts['errors'], places))
 
     def _kept(self, key: str, path: Path, read: Callable[[], Entry]) -> Entry:
         if key not in self.entries:
@@ -169,29 +173,15 @@ class Cache(Files):
     ) -> np.ndarray:
         key = name(film, self.root)
         shard, facts = self._facts(key, film.path)
-        start, end = facts['span']
-        times = segment_times(start, end, count, generator)
-        begins = self._array(shard, key, 'begins')
-        places = (np.searchsorted(begins, times + TIE_S, 'right') - 1).clip(min=0)
-        asked = self._array(shard, key, 'asked')[places] if facts['asked'] else times
-        refuse_late(film.path, asked, facts['last'])
-        return stack(film, self._pictures(key, shard, facts['errors'], places))
-
-    def _pictures(
-        self, key: str, shard: int, errors: Mapping[str, str], places: np.ndarray
-    ) -> Pictures:
-        shapes, crcs = (self._array(shard, key, part) for part in ('shapes', 'crc32'))
-        starts = np.concatenate([[0], shapes.prod(axis=1, dtype=np.int64).cumsum()])
+        read = partial(self._array, shard, key)
+        places = _places(film, facts, read, count, generator)
         pixels = self._shard(shard).get_slice(f'{key}/pixels')
-        pictures: Pictures = []
-        for place in places.tolist():
-            if why := errors.get(str(place)):
-                pictures.append(MediaError(why))
-                continue
-            picture = pixels[int(starts[place]) : int(starts[place + 1])]
-            self._check(picture, crcs[place], shard, key)
-            pictures.append(picture.reshape(shapes[place]))
-        return pictures
+        pictures = _cut(pixels, read('shapes'), facts['errors'], places)
+        crcs = read('crc32')
+        for place, picture in zip(places.tolist(), pictures, strict=True):
+            if not isinstance(picture, MediaError):
+                self._check(picture, crcs[place], shard, key)
+        return stack(film, pictures)
 
     def _array(self, shard: int, key: str, part: str) -> np.ndarray:
         array: np.ndarray = self._shard(shard).get_tensor(f'{key}/{part}')
@@ -225,6 +215,34 @@ class Cache(Files):
             except (SafetensorError, OSError) as error:
                 raise CacheError(f'{path}: {error}; delete it and run its tool again') from None
         return self._open[number]
+
+
+def _places(
+    film: Film,
+    facts: Mapping[str, Any],
+    read: Callable[[str], np.ndarray],
+    count: int,
+    generator: np.random.Generator | None,
+) -> np.ndarray:
+    """(count,) which of a film's stored pictures are shown."""
+    start, end = facts['span']
+    times = segment_times(start, end, count, generator)
+    places = (np.searchsorted(read('begins'), times + TIE_S, 'right') - 1).clip(min=0)
+    refuse_late(film.path, read('asked')[places] if facts['asked'] else times, facts['last'])
+    return places
+
+
+def _cut(
+    pixels: Any, shapes: np.ndarray, errors: Mapping[str, str], places: np.ndarray
+) -> Pictures:
+    """Pictures out of the pixels (bytes,) of all, or why they cannot be had."""
+    starts = np.concatenate([[0], shapes.prod(axis=1, dtype=np.int64).cumsum()])
+    return [
+        MediaError(errors[str(place)])
+        if str(place) in errors
+        else pixels[int(starts[place]) : int(starts[place + 1])].reshape(shapes[place])
+        for place in places.tolist()
+    ]
 
 
 def open_files(
@@ -266,13 +284,17 @@ def read_shard(path: Path, digest: bool = True) -> dict[str, Any]:
 
 def write_index(folder: Path, settings: Mapping[str, Any], shards: list[dict[str, Any]]) -> None:
     """Finish a cache."""
-    index = {'version': VERSION, 'settings': dict(settings), 'shards': shards}
-    fresh = folder / f'{INDEX}.tmp'
+    write_json({'version': VERSION, 'settings': dict(settings), 'shards': shards}, folder / INDEX)
+
+
+def write_json(data: Mapping[str, Any], path: Path) -> None:
+    """In one step: a file of this name is whole."""
+    fresh = path.with_name(f'{path.name}.tmp')
     with fresh.open('w') as file:
-        json.dump(index, file, sort_keys=True)
+        json.dump(data, file, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(folder / INDEX)
+    fresh.replace(path)
 
 
 def read_index(folder: Path) -> dict[str, Any]:

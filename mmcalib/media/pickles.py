@@ -16,13 +16,17 @@ PLAIN_DTYPE = re.compile(r'[|=<>]?(?:[biufcSU]\d+|O\d*)')  # no structured, date
 HEAD = 16  # bytes of a file that a message shows
 
 
-def load(path: str | Path) -> Any:
+def load(path: str | Path, outside: Callable[[Any], Any] | None = None) -> Any:
     """What a pickle holds, if that is containers, text, numbers and numpy arrays; else an error.
 
     Python's own unpickler calls whatever a file names. This one knows a short list of names, old
     and new ones of numpy and of Python 2 among them, and calls none but its own functions behind
     them. Text of Python 2 is decoded as latin-1, which loses no byte. An array is an instance of a
     subclass of np.ndarray.
+
+    Args:
+        path: of the file.
+        outside: finds what the pickle names but does not hold; without it, that is an error.
 
     Raises:
         MediaError: the file is absent, cut off or no pickle, or asks for something else, which is
@@ -32,7 +36,9 @@ def load(path: str | Path) -> Any:
         with Path(path).open('rb') as file:
             head = file.read(HEAD)
             file.seek(0)
-            return _Unpickler(file, encoding='latin1').load()
+            unpickler = _Unpickler(file, encoding='latin1')
+            unpickler.outside = outside
+            return unpickler.load()
     except OSError as error:
         raise MediaError(f'{path}: asked for a pickle, but: {error.strerror}') from None
     except _Refused as refused:
@@ -49,6 +55,14 @@ class _Refused(pickle.UnpicklingError):
 
 
 class _Unpickler(pickle.Unpickler):
+    outside: Callable[[Any], Any] | None
+
+    def persistent_load(self, pid: Any) -> Any:
+        """What the file names but does not hold."""
+        if self.outside is None:
+            raise _Refused('it names something outside of itself')
+        return self.outside(pid)
+
     def find_class(self, module: str, name: str) -> Any:
         """The function of ours that stands for a name."""
         module = re.sub(r'^numpy\._core\b', 'numpy.core', module)  # NumPy 2 moved it

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmcalib.media import MediaError
+from mmcalib.media.mapped_pickle import is_mapped, load_mapped
 from mmcalib.media.pickles import load
 from mmcalib.media.word_pieces import WordPieces
 
@@ -43,14 +44,14 @@ class Want(NamedTuple):
 
 
 def find(root: str | Path, name: str, files: Sequence[str]) -> Path:
-    """The one file of a data set that is `root`, or is in it by one of its usual names.
+    """A data set's file: `root`, or the one in it with a usual name. A cache is found as it is.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: there are several.
     """
     root = Path(root)
-    if root.is_file():
+    if root.is_file() or is_mapped(root):
         return root
     folders = [(root / sub.format(name=name)).resolve() for sub in SUBFOLDERS]
     found = [folder / file for folder in folders for file in files if (folder / file).is_file()]
@@ -66,7 +67,7 @@ def find(root: str | Path, name: str, files: Sequence[str]) -> Path:
 
 def open_splits(path: Path) -> dict[str, Any]:
     """What a file has of 'train', 'val' and 'test', whatever it calls them."""
-    data = load(path)
+    data = load_mapped(path) if path.is_dir() else load(path)
     if not isinstance(data, Mapping):
         raise MediaError(
             f'{path}: asked for a dict with train, valid and test, but it is a '

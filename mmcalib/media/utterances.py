@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmcalib.contract import Signal
 from mmcalib.media import MediaError
 from mmcalib.media.features import clean
+from mmcalib.media.mapped_pickle import source_name
 from mmcalib.media.sentiment_pickles import (
     MODALITIES,
     Split,
@@ -91,7 +92,7 @@ class Utterances:
             **given,
             'modalities': self.modalities,
             'layout': self.data.layout,
-            'file': path.name,
+            'file': source_name(path),
             'aligned': self.data.aligned,
             'length': dict(self.limits),
             'shapes': shapes,

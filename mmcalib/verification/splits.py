@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope, init_default_scope
 
+from mmcalib.config import plain_of_splits
 from mmcalib.registry import DATASETS
 
-LOADERS = {split: f'{split}_dataloader' for split in ('train', 'val', 'test')}
 STILL = {'random_times': False, 'training': False, 'on_error': 'missing'}
 
 
@@ -36,7 +36,7 @@ def open_splits(cfg: Config) -> dict[str, Split]:
     cv2.setNumThreads(0)  # before a picture is read: workers are forked, and threads do not follow
     if DefaultScope.get_current_instance() is None:
         init_default_scope('mmcalib')
-    given = {split: plain(cfg[key].dataset) for split, key in LOADERS.items() if cfg.get(key)}
+    given = plain_of_splits(cfg)
     data = {split: DATASETS.build(config) for split, config in given.items()}
     logger = MMLogger.get_current_instance()
     level = logger.level
@@ -46,11 +46,6 @@ def open_splits(cfg: Config) -> dict[str, Split]:
         return {s: Split(data[s], DATASETS.build(still(given[s], last))) for s in given}
     finally:
         logger.setLevel(level)
-
-
-def plain(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a data set, without what is around it."""
-    return plain(dataset['dataset']) if 'dataset' in dataset else dict(dataset)
 
 
 def still(given: Mapping[str, Any], test: Mapping[str, Any]) -> dict[str, Any]:

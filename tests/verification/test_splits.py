@@ -8,7 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmcalib.verification.splits import Split, ids, plain, seconds, selection, still, targets
+from mmcalib.config import plain
+from mmcalib.verification.splits import Split, ids, seconds, selection, still, targets
 
 RANDOM = [dict(type='RandomFlip'), dict(type='Normalize')]
 FIXED = [dict(type='Normalize')]
