@@ -22,7 +22,7 @@ from mmcalib.media.files import Files
 from mmcalib.media.film import Film, Pictures, Whole, describe, name, stack
 from mmcalib.media.video import TIE_S, refuse_late, segment_times
 
-VERSION = 1  # raise it when the same files give another cache
+VERSION = 2  # raise it when the same files give another cache
 INDEX = 'index.json'
 GUIDE = 'docs/cache.md says how to make one'
 

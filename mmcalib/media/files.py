@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mmcalib.media.audio import read_audio
+from mmcalib.media.boxes import check_boxes
 from mmcalib.media.film import Film, stack
 from mmcalib.media.image import resize
 from mmcalib.media.riff import check_riff
@@ -35,9 +36,10 @@ class Files:
         """(samples,) float32 in [-1, 1], as `read_audio` gives it.
 
         Raises:
-            MediaError: it cannot be read, or a WAV file is truncated.
+            MediaError: it cannot be read, or a WAV or MP4 file is truncated.
         """
         check_riff(path)
+        check_boxes(path)
         return read_audio(path, rate_hz, start_s, end_s)
 
     def pictures(
