@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmcalib.media.event_list import (
     AVE_CLASSES,
     SPLITS,
+    WANTED,
+    WANTED_PAIR,
     Event,
     read_events,
     read_names,
@@ -78,19 +80,25 @@ def read_lists(root: Path, layout: str, split: str) -> Lists:
 
     Raises:
         FileNotFoundError: the list of the split is not there; of 'ogm', one of the two.
-        ValueError: a line that is not understood.
+        ValueError: a line that is not understood, or a list in use has none.
     """
     if layout != 'ogm':
         if not (path := root / f'{split}Set.txt').is_file():
             raise FileNotFoundError(f'AVE(root={str(root)!r}, split={split!r}) needs {path}')
-        return {s: read_events(root / f'{s}Set.txt') for s in SPLITS}
+        lists = {s: read_events(root / f'{s}Set.txt') for s in SPLITS}
+        if not lists[split]:
+            raise ValueError(f'{path} names no video; a line is {WANTED}')
+        return lists
     paths = {s: _find(root, name) for s, name in PAIRS.items()}
     if absent := [PAIRS[s] for s, path in paths.items() if path is None]:
         raise FileNotFoundError(
             f'AVE(root={str(root)!r}, layout={layout!r}) needs {" and ".join(absent)}, there or in '
             f'{root / "AVE"}'
         )
-    return {s: read_pairs(path) for s, path in paths.items() if path is not None}
+    lists = {s: read_pairs(path) for s, path in paths.items() if path is not None}
+    if empty := [paths[s] for s, events in lists.items() if not events]:
+        raise ValueError(f'{empty[0]} names no video; a line is {WANTED_PAIR}')
+    return lists
 
 
 def draw_val(lists: Lists, validation: str, fraction: float, seed: int) -> Lists:

@@ -286,6 +286,14 @@ def test_a_line_that_is_not_understood_is_named(lay_out, row, why):
         AVE(root, 'train', **RAW)
 
 
+def test_a_list_without_a_video_is_refused(lay_out):
+    root = lay_out(train=['Bark&a&good&0&1'])
+    (root / 'testSet.txt').write_text(f'{HEADER}\n\n')
+    assert len(AVE(root, 'train', **RAW)) == 1
+    with pytest.raises(ValueError, match=r'testSet\.txt names no video; a line is Category&VideoID'):
+        AVE(root, 'test', **RAW)
+
+
 def test_own_classes_come_from_the_annotations_or_the_lists_or_the_config(lay_out):
     rows = {'train': ['zebra&a&good&0&1'], 'test': ['ant&b&good&0&1', 'zebra&c&good&0&1']}
     root = lay_out(**rows)

@@ -223,6 +223,14 @@ def test_a_list_of_pairs_that_is_not_there_is_named(copy, absent):
         AVE(root, 'test', **RAW)
 
 
+@pytest.mark.parametrize('empty', ['my_train.txt', 'my_test.txt'])
+def test_a_list_of_no_pairs_is_refused(copy, empty):
+    root = copy('ogm')
+    (root / empty).write_text('\n')
+    with pytest.raises(ValueError, match=rf'{empty} names no video; a line is class,id'):
+        AVE(root, 'test', **RAW)
+
+
 class Evil:
     """Its pickle creates a file when it is loaded by Python's own unpickler."""
 
