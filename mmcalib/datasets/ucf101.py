@@ -126,7 +126,7 @@ class UCF101(Dataset):
         configs = {'rgb': rgb, 'flow': flow}
         self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
         lists = _read_lists(self.root, fold)
-        names = _class_names(self.root, classes, [*lists['train'], *lists['test']])
+        names = _class_names(self.root, classes, lists)
         splits = _splits(lists, validation, val_fraction, split_seed)
         if not splits[split]:
             raise ValueError(f'UCF101(split={split!r}, val_fraction={val_fraction}) has no video')
@@ -153,6 +153,7 @@ class UCF101(Dataset):
             film = self._film(modality, video)
             if not film.path.exists():
                 raise MediaError(f'{film.path}: no such file')
+            self._refuse_short(modality, film, video)
             times = draw.generator(TIMES) if self.random_times else None
             pictures = self.files.pictures(film, self.frames, times)
             # Equal generators, so that flow is cropped and mirrored as the picture is.
@@ -177,6 +178,15 @@ class UCF101(Dataset):
         if modality == 'rgb':
             return Folder(self.folder / 'jpegs_256' / video.name)
         return FlowFolders(self.folder / 'tvl1_flow' / 'u' / video.name, f'../../v/{video.name}')
+
+    def _refuse_short(self, modality: str, film: Film, video: Listed) -> None:
+        """Refuse a folder with fewer pictures than its list tells; the last may have no flow."""
+        if self.layout != 'mmaction2' or video.frames is None:
+            return
+        has, needed = int(film.span()[1]), video.frames - (modality == 'flow')
+        if has < needed:
+            text = f'{film.path}: asked for {needed} pictures of {modality}, as {video.line} tells'
+            raise MediaError(f'{text}, but it holds {has}')
 
     def _shape(self, modality: str) -> tuple[int, ...]:
         """The shape that the transforms make of a black clip."""
@@ -241,15 +251,17 @@ def _read_lists(root: Path, fold: int) -> dict[str, list[Listed]]:
 
 
 def _class_names(
-    root: Path, classes: Sequence[str] | None, videos: Sequence[Listed]
+    root: Path, classes: Sequence[str] | None, lists: Mapping[str, list[Listed]]
 ) -> tuple[str, ...]:
+    videos = [video for listed in lists.values() for video in listed]
     path = find_list(root, ['classInd.txt'])
     if classes is not None:
         names = tuple(classes)
     elif path is not None:
         names = read_classes(path)
     else:
-        names = _numbered(videos)
+        numbers = _numbers(videos)
+        names = tuple(sorted(numbers, key=lambda label: numbers[label]))
     for video in videos:
         if video.label not in names:
             text = f'{video.line}: {video.label!r} is none of the {len(names)} classes'
@@ -258,19 +270,22 @@ def _class_names(
         if match is None or match[1].lower() != video.label.lower():
             text = f'{video.line}: {video.name!r} in {video.label!r} is not v_<class>_g<n>_c<n>'
             raise ValueError(f'{text} of that class')
+    for listed in lists.values():
+        _numbers([video for video in listed if video.number is not None])
     return names
 
 
-def _numbered(videos: Sequence[Listed]) -> tuple[str, ...]:
-    """The classes in the order of the numbers that lists give them."""
+def _numbers(videos: Sequence[Listed]) -> dict[str, int]:
+    """The number that lists give to each class, one to each."""
     numbers: dict[str, int] = {}
     for video in videos:
         if video.number is None or numbers.setdefault(video.label, video.number) != video.number:
             text = f'{video.line}: {video.label} has the number {video.number}'
             raise ValueError(f'{text}, before {numbers.get(video.label)}; classInd.txt would tell')
-    if len(set(numbers.values())) != len(numbers):
-        raise ValueError(f'UCF101: two classes have one number in the lists: {numbers}')
-    return tuple(sorted(numbers, key=lambda label: numbers[label]))
+        if same := [k for k, n in numbers.items() if n == video.number and k != video.label]:
+            text = f'{video.line}: {video.label} has the number {video.number}'
+            raise ValueError(f'{text}, but so has {same[0]}; needed is one per class')
+    return numbers
 
 
 def _group(video: Listed) -> str:

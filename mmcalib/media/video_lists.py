@@ -14,6 +14,7 @@ class Listed(NamedTuple):
     name: str  # without folder and suffix
     label: str  # its class, the name of its folder
     number: int | None  # of its class, as the list counts
+    frames: int | None  # how many pictures it has, where the list tells
     line: str  # where it stands, for messages
 
 
@@ -48,8 +49,10 @@ def read_list(path: Path) -> list[Listed]:
             raise ValueError(
                 f'{line}: {row!r} is not <class>/<video> and one or two numbers or none'
             )
-        numbers = match[3].split()
-        listed = Listed(match[2], match[1], int(numbers[-1]) if numbers else None, line)
+        numbers = [int(number) for number in match[3].split()]
+        label = numbers[-1] if numbers else None
+        frames = numbers[0] if len(numbers) == 2 else None
+        listed = Listed(match[2], match[1], label, frames, line)
         if before := rows.get(listed.name):
             raise ValueError(f'{line}: {listed.name} is listed already, at {before.line}')
         rows[listed.name] = listed
@@ -65,7 +68,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
         ValueError: a line is not that, or a number is absent.
     """
     names: dict[int, str] = {}
-    for number, row in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), start=1):
+    text = path.read_text(encoding='utf-8-sig', errors='replace')
+    for number, row in enumerate(text.splitlines(), start=1):
         fields = row.split()
         if not fields:
             continue

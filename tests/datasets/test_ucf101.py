@@ -234,6 +234,36 @@ def test_numbers_of_lists_give_the_classes_where_there_is_no_index(copy):
         UCF101(root, 'train', **RAW)
 
 
+def test_a_number_that_contradicts_its_list_is_an_error_also_with_an_index(copy):
+    root = copy('balancebenchmark')
+    path = root / 'ucfTrainTestlist' / 'trainlist01.txt'
+    good = path.read_text()
+    path.write_text(good.replace('.avi 2', '.avi 1', 1))
+    match = r'line 9: BabyCrawling has the number 1, but so has Archery; needed is one per class'
+    with pytest.raises(ValueError, match=rf'trainlist01\.txt, {match}'):
+        UCF101(root, 'test', **RAW)
+    path.write_text(good.replace('.avi 2', '.avi 4', 1))
+    with pytest.raises(ValueError, match=r'line 10: BabyCrawling has the number 2, before 4'):
+        UCF101(root, 'test', **RAW)
+    path.write_text(good.replace('.avi 2', '.avi'))  # not all have to have one
+    assert UCF101(root, 'test', **RAW).metainfo['classes'] == CLASSES
+
+
+def test_a_folder_with_fewer_pictures_than_its_list_tells_is_missing(copy):
+    root = copy('mmaction2')
+    data = UCF101(root, 'test', **RAW)
+    short, still = (root / 'rawframes' / 'Archery' / data.ids[k] for k in (0, 1))
+    for path in (short / 'img_00002.jpg', *short.glob('flow_?_00006.jpg')):
+        path.unlink()
+    for path in still.glob('flow_?_0000[56].jpg'):
+        path.unlink()
+    why = [data[k]['unreadable'] for k in range(3)]
+    assert [list(w) for w in why] == [['rgb'], ['flow'], []], 'the last picture may have no flow'
+    assert 'asked for 6 pictures of rgb, as ' in why[0]['rgb']
+    assert 'rawframes.txt, line 1 tells, but it holds 5' in why[0]['rgb']
+    assert 'asked for 5 pictures of flow, as ' in why[1]['flow']
+
+
 def test_an_ambiguous_folder_names_what_it_has(copy):
     root = copy('balancebenchmark')
     shutil.copytree(copy('mmaction2') / 'rawframes', root / 'rawframes')
