@@ -31,6 +31,9 @@ def read_spectrogram(path: Path, shape: tuple[int, ...] | None = None) -> np.nda
     array = np.array(held, np.float32)  # a plain one, of our own
     if array.ndim > 2 and array.size == np.prod(array.shape[-2:]):
         array = array.reshape(array.shape[-2:])
+    if array.ndim < 2 or len(array) == 1:
+        text = f'{path}: asked for a spectrogram, but it is {array.shape}, a waveform or the like'
+        raise MediaError(f'{text}; possible is (frequencies, steps) or (windows, bins)')
     array = array[np.newaxis]
     if array.ndim != 3 or not array.size or (shape is not None and array.shape != shape):
         wanted = '(frequencies, steps)' if shape is None else str(shape[1:])
