@@ -115,15 +115,16 @@ class KineticsSounds(Dataset):
         self.files = open_files(root, **media)
         self.frames, self.rate_hz, self.on_error = frames, rate_hz, on_error
         self.random_times = split == 'train' if random_times is None else random_times
-        banks = [path for path in self.paths.get('audio', {}).values() if path.suffix in STORED]
+        banks = _banks(root, list(self.paths.get('audio', {}).values()))
         self.bank = usual_shape(banks) if banks else None
         configs = {'audio': fbank if banks else audio, 'visual': visual}
         self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
         self.ids = sorted(splits[split])
-        self.targets = [_target(splits[split][clip], names) for clip in self.ids]
+        self.targets = [_target(clip, splits[split][clip], names) for clip in self.ids]
         self.found = {m: self._find(m) for m in modalities}
         counts = _count(splits)
         counts |= {f'{m}_absent': self._count_absent(m, split) for m in modalities}
+        counts['same_file'] = self._count_shared(split)
         self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
@@ -183,6 +184,21 @@ class KineticsSounds(Dataset):
             report_absent(text, len(absent), len(self), self.on_error, GUIDE)
         return len(absent)
 
+    def _count_shared(self, split: str) -> int:
+        """How many clips have the file of another, since both are cut from one video."""
+        readers: dict[Path, set[str]] = {}
+        for files in self.found.values():
+            for clip, path in files.items():
+                readers.setdefault(path, set()).add(clip)
+        shared = {path: clips for path, clips in readers.items() if len(clips) > 1}
+        count = len(set().union(*shared.values()))
+        if shared:
+            path, clips = min(shared.items())
+            text = f'KineticsSounds {split}: {count} clips have no file of their own, but that of '
+            text += f'their video, which others have too, first {", ".join(sorted(clips))}: {path}'
+            print_log(text, logger='current', level=logging.WARNING)
+        return count
+
 
 def _splits(
     lists: Mapping[str, Labels], validation: str, fraction: float, seed: int
@@ -214,13 +230,25 @@ def _class_names(
     return tuple(told or sorted(labels, key=lambda name: (not name.isdigit(), name.zfill(4))))
 
 
-def _target(label: str, names: tuple[str, ...]) -> int:
+def _banks(root: str | Path, sounds: Sequence[Path]) -> list[Path]:
+    """All of the files, if they are filter banks; none, if they are sound."""
+    banks = [path for path in sounds if path.suffix in STORED]
+    if not banks or len(banks) == len(sounds):
+        return banks
+    other = next(path for path in sounds if path not in banks)
+    raise ValueError(
+        f'KineticsSounds(root={str(root)!r}) has {len(banks)} filter banks, such as {banks[0]}, '
+        f'and {len(sounds) - len(banks)} files of sound, such as {other}; possible is one kind'
+    )
+
+
+def _target(clip: str, label: str, names: tuple[str, ...]) -> int:
     if label in names:
         return names.index(label)
     if label.isdecimal() and int(label) < len(names):
         return int(label)
     raise ValueError(
-        f'KineticsSounds: the label {label!r} is none of the {len(names)} classes '
+        f'KineticsSounds: the label {label!r} of {clip} is none of the {len(names)} classes '
         f"{names[:3]} ...; classes='auto' takes those of the folder"
     )
 

@@ -1,10 +1,13 @@
 """Kinetics-Sounds in the layouts in which code bases keep it: lists, and where the files lie."""
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from mmengine.logging import print_log
 
 SPLITS = ('train', 'val', 'test')
 # fmt: off
@@ -23,7 +26,9 @@ LISTS = {part: (f'my_{part}.txt', f'{part}.txt', f'{part}.csv') for part in SPLI
 JSONS = ('KS_train_val.json', 'KS.json')
 SUBSETS = {'training': 'train', 'validation': 'val', 'testing': 'test'}
 PARTS = {'train': ('train_img', 'train'), 'test': ('val_img', 'test')}  # of ARL's folders
+SOUNDS = ('.wav', '.npy')  # of ARL; filter banks win over the sound that they were made from
 LAYOUTS = ('ogm', 'balancebenchmark', 'bml', 'arl')
+WANTED = '<clip>[,<seconds>],<label>'
 
 Files = dict[str, dict[str, Path]]  # by modality and clip
 Labels = dict[str, str]  # class by clip
@@ -97,7 +102,7 @@ def _hdf5(root: Path, modality: str) -> dict[str, Path]:
 def _arl(root: Path, modality: str) -> dict[str, Path]:
     if modality == 'visual':
         return {p.name: p for p in root.glob('visual/*_img/Image-01-FPS/*/*') if p.is_dir()}
-    paths = [p for p in root.glob('audio/*/*/*') if p.suffix in ('.wav', '.npy')]
+    paths = [p for suffix in SOUNDS for p in root.glob(f'audio/*/*/*{suffix}')]
     return {path.stem: path for path in paths}
 
 
@@ -115,19 +120,48 @@ def _read_lists(root: Path) -> tuple[dict[str, Labels], None]:
 
 def _read_list(path: Path) -> Labels:
     labels: Labels = {}
-    for number, row in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), start=1):
+    first: list[str] = []
+    for number, row in enumerate(_text(path).splitlines(), start=1):
         fields = [field for field in re.split(r'[,\s]+', row.strip()) if field]
         if not fields:
             continue
-        line = f'{path}, line {number}'
-        if len(fields) not in (2, 3, 4):
-            raise ValueError(f'{line}: {row!r} is not <clip>[,<seconds>],<label>')
-        clip = re.sub(r'\.\w{2,4}$', '', fields[0])
+        first = first or fields
+        if why := _misfit(fields, first):
+            raise ValueError(f'{path}, line {number}: {row!r} {why}; a line is {WANTED}')
+        clip = _clip(fields)
         if labels.setdefault(clip, fields[-1]) != fields[-1]:
-            raise ValueError(f'{line}: {clip} is {fields[-1]}, but {labels[clip]} before')
+            text = f'{path}, line {number}: {clip} is {fields[-1]}, but {labels[clip]} before'
+            raise ValueError(text)
     if not labels:
-        raise ValueError(f'{path} names no clip; a line is <clip>[,<seconds>],<label>')
+        raise ValueError(f'{path} names no clip; a line is {WANTED}')
+    if len(first) == 2:
+        text = f'{path} has two fields a line, read as <clip>,<label>: {_clip(first)} is {first[1]}'
+        print_log(text, logger='current', level=logging.WARNING)
     return labels
+
+
+def _misfit(fields: Sequence[str], first: Sequence[str]) -> str | None:
+    """What is wrong with the fields of a line, itself or beside those of the first line."""
+    if len(fields) not in (2, 3, 4):
+        return f'is not {WANTED}'
+    if len(fields) != len(first):
+        return f'has {len(fields)} fields, but the first line {len(first)}'
+    if len(fields) == 2 and fields[0] in CLASSES:
+        return 'begins with a class'
+    if fields[-1].isdecimal() != first[-1].isdecimal():
+        return f'has the label {fields[-1]!r}, but the first line {first[-1]!r}'
+    return None
+
+
+def _clip(fields: Sequence[str]) -> str:
+    return re.sub(r'\.\w{2,4}$', '', fields[0])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not UTF-8: {error.reason} at byte {error.start}') from None
 
 
 def _read_json(root: Path) -> tuple[dict[str, Labels], tuple[str, ...]]:
@@ -154,20 +188,30 @@ def _read_json(root: Path) -> tuple[dict[str, Labels], tuple[str, ...]]:
 def _read_folders(root: Path) -> tuple[dict[str, Labels], tuple[str, ...] | None]:
     lists: dict[str, Labels] = {}
     for part, (pictures, sounds) in PARTS.items():
-        clips = [
-            *root.glob(f'visual/{pictures}/Image-01-FPS/*/*'),
-            *root.glob(f'audio/{sounds}/*/*'),
-        ]
-        labels = {p.name if p.is_dir() else p.stem: p.parent.name for p in sorted(clips)}
-        if labels:
+        folders = [p for p in root.glob(f'visual/{pictures}/Image-01-FPS/*/*') if p.is_dir()]
+        files = [p for p in root.glob(f'audio/{sounds}/*/*') if p.suffix in SOUNDS]
+        if labels := _labels(files, folders):
             lists[part] = labels
     _require(root, lists, str(list(PARTS.values())))
     path = root / 'class.txt'
     if not path.is_file():
         return lists, None
     # One line of names between commas, as ARL has it, or a line each; ARL joins words by '_'.
-    named = [name.strip() for name in re.split(r'[,\n]', path.read_text()) if name.strip()]
+    named = [name.strip() for name in re.split(r'[,\n]', _text(path)) if name.strip()]
+    if not named:
+        raise ValueError(f'{path} names no class; it holds <class>, <class>, ...')
     return lists, tuple(name.replace(' ', '_') for name in named)
+
+
+def _labels(files: Sequence[Path], folders: Sequence[Path]) -> Labels:
+    """The class of each clip, the folder that its file of sound and its pictures are in."""
+    labels: Labels = {}
+    for path, clip in [(p, p.stem) for p in sorted(files)] + [(p, p.name) for p in sorted(folders)]:
+        label = path.parent.name
+        if labels.setdefault(clip, label) != label:
+            text = f'{path}: {clip} is in {label}, but also in {labels[clip]}'
+            raise ValueError(f'{text}; sound and pictures of a clip are in folders of one class')
+    return labels
 
 
 def _require(where: Path, lists: Mapping[str, Labels], wanted: str) -> None:

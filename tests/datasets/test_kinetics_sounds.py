@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mmcalib import config
 from mmcalib.contract import Draw
 from mmcalib.datasets.collate import collate
 from mmcalib.datasets.kinetics_sounds import KineticsSounds
+from mmcalib.media import MediaError
 from mmcalib.media.kinetics_folders import CLASSES as KINETICS
 from mmcalib.media.kinetics_folders import video_id
 from mmcalib.registry import DATASETS, MODELS
@@ -161,6 +163,10 @@ def test_broken_hdf5_and_pickles_are_missing_and_say_why(copy, tmp_path):
     for item, text in zip(items, texts, strict=True):
         assert text in next(iter(item['unreadable'].values()))
     assert not Path('mischief').exists()
+    for path in root.glob('*.pkl'):
+        path.write_bytes(pickle.dumps(np.zeros(16_000, np.float32)))
+    with pytest.raises(MediaError, match=r'\.pkl: .*it is \(16000,\), a waveform .*possible is'):
+        broken(root)
 
 
 def test_lists_that_are_not_understood_say_where(copy):
@@ -171,7 +177,10 @@ def test_lists_that_are_not_understood_say_where(copy):
     cases = [
         ('nonsense', 'line 1: .nonsense. is not <clip>'),
         (f'{first}\n{first[:-1]}2', 'line 2: .* is 2, but 0 before'),
-        (first[:-1] + 'dancing', 'the label .dancing. is none of the 3'),
+        (first[:-1] + 'dancing', "line 2: .* has the label '0', but the first line 'dancing'"),
+        (first[:-1] + '7', f"the label '7' of {first.split(',')[0]} is none of the 3"),
+        (first[:-2], 'line 2: .* has 3 fields, but the first line 2'),
+        (f'clip,name,label\n{first}', "line 2: .* has the label '0', but the first line 'label'"),
     ]
     for row, match in cases:
         train.write_text(good.replace(first, row, 1))
@@ -181,12 +190,84 @@ def test_lists_that_are_not_understood_say_where(copy):
     train.write_text(f'{good}{test_row}\n')
     with pytest.raises(ValueError, match='1 clips are in train and in test'):
         KineticsSounds(root, 'train', **RAW)
+    train.write_text(good, encoding='utf-16')
+    with pytest.raises(ValueError, match=r'my_train\.txt is not UTF-8: .* at byte 0'):
+        KineticsSounds(root, 'train', **RAW)
     train.write_text('')
     with pytest.raises(ValueError, match='names no clip'):
         KineticsSounds(root, 'train', **RAW)
     train.unlink()
     with pytest.raises(FileNotFoundError, match='nothing for train'):
         KineticsSounds(root, 'train', **RAW)
+
+
+def test_two_fields_are_a_clip_and_its_label_and_that_is_said(copy, caplog):
+    root = copy('balancebenchmark')
+    before = KineticsSounds(root, 'test', **RAW)
+    assert 'two fields' not in caplog.text
+    path = root / 'my_test.txt'
+    path.write_text(path.read_text(encoding='utf-8-sig').replace(' 10 ', ' '))
+    data = KineticsSounds(root, 'test', **RAW)
+    assert (data.ids, data.targets) == (before.ids, before.targets)
+    expected = f'my_test.txt has two fields a line, read as <clip>,<label>: {data.ids[0]} is 0'
+    assert expected in caplog.text
+    path.write_text(f'playing_drums,{data.ids[0]}\n')  # as OGM-GE's own loader has it
+    with pytest.raises(
+        ValueError, match=r'my_test\.txt, line 1: .* begins with a class; a line is'
+    ):
+        KineticsSounds(root, 'test', **RAW)
+
+
+def test_two_clips_of_one_file_are_counted_and_said(copy, caplog):
+    root = copy('ogm')
+    assert KineticsSounds(root, 'test', **RAW).metainfo['counts']['same_file'] == 0
+    path = root / 'my_test.txt'
+    good = path.read_text(encoding='utf-8-sig')
+    path.write_text(f'{good}test-00_x_1_40_50,10,0\ntest-00_x_1,10,0\ntest-10_x_1_7,10,1\n')
+    data = KineticsSounds(root, 'test', **RAW)
+    assert len(data) == 9 and data.metainfo['counts']['same_file'] == 5
+    first = 'test-00_x_1, test-00_x_1_000500, test-00_x_1_40_50'
+    text = f'test: 5 clips have no file of their own, but that of .* first {first}: .*00_x_1.mp4'
+    assert re.search(text, caplog.text)
+    shutil.copy(root / 'test_video/test-10_x_1.mp4', root / 'test_video/test-10_x_1_7.mp4')
+    assert KineticsSounds(root, 'test', **RAW).metainfo['counts']['same_file'] == 3
+
+
+def test_folders_that_contradict_each_other_are_refused(copy):
+    root = copy('arl')
+    clip = min((root / 'audio/test/typing').iterdir()).stem
+    there = root / 'visual/val_img/Image-01-FPS'
+    shutil.copytree(there / 'typing' / clip, there / 'tap_dancing' / clip)
+    match = rf'tap_dancing/{clip}: {clip} is in tap_dancing, but also in typing; sound and'
+    with pytest.raises(ValueError, match=match):
+        KineticsSounds(root, 'train', **RAW)
+    shutil.rmtree(there / 'tap_dancing' / clip)
+    (root / 'class.txt').write_text(' \n')
+    with pytest.raises(ValueError, match=r'class\.txt names no class'):
+        KineticsSounds(root, 'train', **RAW)
+
+
+def test_other_files_in_the_folders_of_classes_are_no_clips(copy):
+    root = copy('arl')
+    for folder in (*root.glob('visual/*/*/*'), *root.glob('audio/*/*')):
+        (folder / 'Thumbs.db').write_bytes(b'thumbs')
+    data = KineticsSounds(root, 'test', **RAW)
+    assert len(data) == 6 and data.metainfo['counts']['audio_absent'] == 0
+
+
+def test_stored_banks_win_over_their_sound_but_not_some_of_them(copy):
+    root = copy('arl')
+    waves = sorted(root.glob('audio/*/*/*.wav'))
+    np.save(waves[0].with_suffix('.npy'), bank(0))
+    match = (
+        rf'1 filter banks, such as .*{waves[0].stem}\.npy, and 17 files of sound, such as .*\.wav'
+    )
+    with pytest.raises(ValueError, match=match):
+        KineticsSounds(root, 'test', **RAW)
+    for wave in waves:
+        np.save(wave.with_suffix('.npy'), bank(CLASSES.index(wave.parent.name)))
+    item = KineticsSounds(root, 'test', **RAW)[0]
+    assert torch.equal(item['inputs']['audio'].x[0, 0], torch.from_numpy(bank(0)))
 
 
 def test_a_json_list_that_is_not_understood_says_so(copy):
@@ -203,7 +284,7 @@ def test_a_json_list_that_is_not_understood_says_so(copy):
             KineticsSounds(root, 'train', **RAW)
     told['database'][name]['label'] = 'whistling'
     path.write_text(json.dumps(told))
-    with pytest.raises(ValueError, match="'whistling' is none of the 3"):
+    with pytest.raises(ValueError, match=f"'whistling' of {name} is none of the 3"):
         KineticsSounds(root, told['database'][name]['subset'].removesuffix('ing'), **RAW)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r'none of .*KS_train_val\.json'):
