@@ -2,6 +2,7 @@
 
 import shutil
 import wave
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -75,10 +76,17 @@ def write_lists(root: Path, layout: str = 'ogm') -> None:
         path.write_text('\n'.join(rows) + '\n', encoding=encoding)
 
 
-def make(root: Path, layout: str, flv: Path) -> Path:
-    """A root; `flv` is the video of every clip where the layout has videos, and no lists."""
+def make(root: Path, layout: str, flv: Path, clips: Sequence[str] = CLIPS) -> Path:
+    """A root.
+
+    Args:
+        root: where.
+        layout: which.
+        flv: every video, where the layout has videos, and no lists.
+        clips: whose files are there; all are listed.
+    """
     root.mkdir()
-    for clip in CLIPS:
+    for clip in clips:
         write_clip(root, layout, clip, flv)
     if layout != 'raw':
         write_lists(root, layout)

@@ -1,6 +1,7 @@
 """UCF101 in its three layouts, of pictures whose values tell place and kind."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -25,10 +26,18 @@ def videos(part):
     ]
 
 
-def make(root: Path, layout: str, film: Path) -> Path:
-    """A root. Picture k of a video is grey 10 * k, its u 10 * k + 1, its v 10 * k + 2."""
+def make(root: Path, layout: str, film: Path, parts: Collection[str] = GROUPS) -> Path:
+    """A root. Picture k of a video is grey 10 * k, its u 10 * k + 1, its v 10 * k + 2.
+
+    Args:
+        root: where.
+        layout: which.
+        film: every video, where the layout has videos.
+        parts: whose videos are there; all are listed.
+    """
+    root.mkdir()
     for part in GROUPS:
-        for _, label, video in videos(part):
+        for _, label, video in videos(part) if part in parts else ():
             write_video(root, layout, label, video, film)
         write_lists(root, layout, part)
     return root
