@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from tiny import NO_PICTURES
 
 from mmcalib import config
 from mmcalib.engine.runner import Runner
@@ -51,7 +52,7 @@ SYSTEMS = [
 
 def small(cfg):
     """Options that make a run tiny: one epoch, one process, narrow nets, pictures of 32 pixels."""
-    options = ['train_cfg.max_epochs=1']
+    options = ['train_cfg.max_epochs=1', *NO_PICTURES]
     for modality, encoder in cfg.model.encoders.items():
         at = f'model.encoders.{modality}'
         if encoder.type == 'Hierarchy':

@@ -27,6 +27,8 @@ custom_hooks = [
     dict(type='ClassCheck'),
     dict(type='MediaReport'),
     dict(type='Progress'),
+    dict(type='TrainingDynamics'),
+    dict(type='FeatureDump', interval=0),
 ]
 visualizer = dict(
     type='Visualizer',

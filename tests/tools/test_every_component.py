@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from tiny import NO_PICTURES
 
 from mmcalib.engine.balancing import Balancing
 from mmcalib.registry import CALIBRATORS, FUSERS, HOOKS
 from mmcalib.samples.ave import generate
 
 ROOT = Path(__file__).parents[2]
-TINY = ['train_cfg.max_epochs=1', 'data.audio.0.length_s=0.5']
+TINY = ['train_cfg.max_epochs=1', 'data.audio.0.length_s=0.5', *NO_PICTURES]
 TINY += [f'model.encoders.{m}.base_channels=16' for m in ('audio', 'visual')]
 for loader in ('train', 'val', 'test'):
     TINY += [

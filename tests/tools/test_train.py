@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import NO_PICTURES
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = [
+    *NO_PICTURES,
     'train_cfg.max_epochs=2',
     'data.audio.0.length_s=0.5',
     'model.encoders.audio.base_channels=8',
