@@ -23,7 +23,7 @@ VERSION = 1  # raise it when the same pickle gives another folder
 ARRAYS, TREE = 'arrays.bin', 'tree.pkl'
 ALIGNED = 64  # bytes: where each array begins is a multiple
 CHUNK = 16 << 20
-NUMBERS_AND_TEXT = 'biufcSU'  # kinds of dtypes
+NUMBERS = 'biufc'  # kinds of dtypes
 
 
 def is_mapped(folder: Path) -> bool:
@@ -74,7 +74,7 @@ def load_mapped(folder: Path) -> Any:
     def array(given: tuple[int, str, tuple[int, ...]]) -> np.ndarray:
         start, text, shape = given
         dtype = np.dtype(text)
-        if dtype.kind not in NUMBERS_AND_TEXT:  # bytes that count as pointers would crash
+        if dtype.kind not in NUMBERS:  # bytes that count as pointers would crash
             raise CacheError(f'{folder / TREE} asks for an array of {dtype}')
         end = start + prod(shape) * dtype.itemsize
         return np.asarray(blob[start:end]).view(dtype).reshape(shape)
@@ -146,7 +146,7 @@ class _Pickler(pickle.Pickler):
 
     def persistent_id(self, obj: Any) -> tuple[int, str, tuple[int, ...]] | None:
         """Where an array lies, for `load_mapped`."""
-        if not isinstance(obj, np.ndarray) or obj.dtype.hasobject:
+        if not isinstance(obj, np.ndarray) or obj.dtype.kind not in NUMBERS:
             return None
         self.blob.write(bytes(-self.blob.tell() % ALIGNED))
         start = self.blob.tell()
@@ -155,5 +155,5 @@ class _Pickler(pickle.Pickler):
         return start, obj.dtype.str, obj.shape
 
     def reducer_override(self, obj: Any) -> Any:
-        """An array of objects as numpy writes it, not as the class that `load` gives it."""
+        """Text and objects as numpy writes them, not as the class that `load` gives them."""
         return obj.view(np.ndarray).__reduce__() if isinstance(obj, np.ndarray) else NotImplemented

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from math import prod
@@ -112,6 +113,7 @@ class _Array(np.ndarray):
             raise _Refused(f'it holds an array {shape} of {dtype} with the wrong number of bytes')
         else:
             content = bytes(content)
+            _check_text(content, dtype)
         checked: Any = (1, shape, dtype, bool(fortran), content)
         super().__setstate__(checked)
 
@@ -126,6 +128,14 @@ def _shape_of(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise _Refused(f'it holds an array of shape {shape!r}')
     return shape
+
+
+def _check_text(content: bytes | bytearray, dtype: np.dtype) -> None:
+    """Characters that are none would raise a SystemError where they are looked at."""
+    if dtype.kind == 'U' and content:
+        codes = np.frombuffer(content, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise _Refused(f'it holds text with the character {codes.max():#x}')
 
 
 def _ndarray(*_: Any) -> None:
@@ -146,6 +156,7 @@ def _from_buffer(buffer: Any, given: Any, shape: Any, order: Any, *_: Any) -> np
     dtype = _dtype_of(given)
     if dtype.kind == 'O' or not isinstance(buffer, bytes | bytearray):
         raise _Refused(f'it holds an array of {dtype} in a buffer {type(buffer).__name__}')
+    _check_text(buffer, dtype)
     flat = np.frombuffer(buffer, dtype)
     return flat.reshape(_shape_of(shape), order='F' if order == 'F' else 'C').view(_Array)
 
@@ -155,6 +166,7 @@ def _scalar(given: Any, content: Any = b'') -> Any:
     raw = content.encode('latin1') if isinstance(content, str) else content
     if dtype.kind == 'O' or not isinstance(raw, bytes) or len(raw) != dtype.itemsize:
         raise _Refused(f'it holds a scalar of {dtype} from {content!r}')
+    _check_text(raw, dtype)
     return np.frombuffer(raw, dtype)[0]
 
 

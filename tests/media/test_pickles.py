@@ -254,3 +254,20 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
         load(tmp_path / 'none.pkl')
     with pytest.raises(MediaError, match='Is a directory'):
         load(tmp_path)
+
+
+@pytest.mark.parametrize('dtype', ['<U3', '>U3'])
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+@pytest.mark.parametrize('scalar', [False, True])
+def test_text_that_is_none_is_refused(tmp_path, dtype, protocol, scalar):
+    good = np.array(['abc', 'xyz'], dtype)
+    whole = pickle.dumps(good[1] if scalar else good, protocol)
+    character = np.array('y', dtype[:2] + '1').tobytes() if not scalar else b'y\0\0\0'
+    at = whole.index(character)
+    bad = bytearray(whole)
+    bad[at : at + 4] = b'\x7f' * 4
+    (tmp_path / 'file').write_bytes(bad)
+    with pytest.raises(MediaError, match='text with the character 0x7f7f7f7f'):
+        load(tmp_path / 'file')
+    (tmp_path / 'file').write_bytes(whole)
+    assert np.array_equal(load(tmp_path / 'file'), good[1] if scalar else good)
