@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmcalib.media.kinetics_folders import video_id
 from mmcalib.media.sentiment_pickles import video
 from mmcalib.verification.facts import Record
 from mmcalib.verification.hashes import near
@@ -21,10 +22,11 @@ def _action_group(name: str) -> str:
 
 
 GROUPS: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    # By the name of a data set: what its groups are, and the group of an id. The items of AVE and
-    # Kinetics-Sounds are whole videos, of which the id itself is the group.
+    # By the name of a data set: what its groups are, and the group of an id. The items of AVE are
+    # whole videos, of which the id itself is the group.
     'CREMAD': ('speaker', lambda name: name.split('_')[0]),
     'UCF101': ('group', _action_group),
+    'KineticsSounds': ('video', video_id),
     'MOSI': ('video', video),
     'MOSEI': ('video', video),
 }

@@ -31,6 +31,7 @@ def test_names_of_several_splits_are_found():
         ('MOSI', '2iD-tVS8NPw$_$25', 'video', '2iD-tVS8NPw'),
         ('MOSI', '2iD-tVS8NPw[25]', 'video', '2iD-tVS8NPw'),
         ('MOSEI', 'a_b$_$3', 'video', 'a_b'),
+        ('KineticsSounds', '-0IErS_cisg_000017_000027', 'video', '-0IErS_cisg'),
     ],
 )
 def test_the_group_of_an_item_is_in_its_id(name, item, what, group):
