@@ -110,7 +110,7 @@ def test_without_data_a_run_on_sample_data_says_so_everywhere(tmp_path):
     work_dir = tmp_path / 'work_dirs' / 'base_conv_ave-sample'
     assert result(work_dir)['sample_data'] is True
     meta = torch.load(next(work_dir.glob('epoch_*.pth')), weights_only=False)['meta']
-    assert 'sample_data = True' in meta['cfg']
+    assert 'sample_data=True' in meta['cfg']
     assert 'sample' in meta['experiment_name']
     assert 'SAMPLE DATA' in next(work_dir.glob('*/*.log')).read_text()
     assert (tmp_path / 'data' / 'sample_ave' / 'reliability.csv').is_file()
