@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from mmcalib import config
 from mmcalib.engine.runner import Runner
 
+READING = '| config | source | ms per item for reading media alone | ratio |'
 HEADER = '| config | source | workers | items per second | ratio | MB, first and last pass |'
 RULE = '|---|---|---|---|---|---|'
 
@@ -36,6 +37,49 @@ def passes(feed: DataLoader[Any], batches: int) -> float:
     for batch, _ in zip(stream, range(batches), strict=False):
         items += len(batch['target'])
     return items / (time.perf_counter() - began)
+
+
+class Timed:
+    """Files, or a cache of them, and how long it took to read from them."""
+
+    def __init__(self, files: Any) -> None:
+        self.files, self.seconds = files, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.files, name)
+        return self._timed(found) if name in ('sound', 'pictures') else found
+
+    def _timed(self, read: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return read(*args, **kwargs)
+            finally:
+                self.seconds += time.perf_counter() - began
+
+        return call
+
+
+def reading(sources: Mapping[str, Config], name: str, items: int, repeats: int) -> list[str]:
+    """Lines of a table: the time for sound and pictures before any transform, in turns."""
+    data = {source: loader(cfg, 0).dataset for source, cfg in sources.items()}
+    plain = {source: getattr(one, 'dataset', one) for source, one in data.items()}
+    if not all(hasattr(one, 'files') for one in plain.values()):
+        return []
+    ms: dict[str, list[float]] = {source: [] for source in sources}
+    for _ in range(repeats):
+        for source, one in plain.items():
+            one.files = timed = Timed(one.files)
+            for index in range(items):
+                data[source][index % len(data[source])]
+            one.files = timed.files
+            ms[source].append(1e3 * timed.seconds / items)
+    first = ms[next(iter(ms))]
+    return [
+        f'| {name} | {source} | {statistics.median(took):.2f} ({min(took):.2f} to {max(took):.2f}) '
+        f'| {statistics.median(f / t for f, t in zip(first, took, strict=True)):.1f} |'
+        for source, took in ms.items()
+    ]
 
 
 def anonymous_mb(pid: str = 'self') -> float:
@@ -101,6 +145,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     for workers in args.workers:
         found = compare(sources, workers, args.batches, args.repeats)
         print('\n'.join(rows(Path(args.config).stem, found, workers)), flush=True)
+    items = args.batches * sources['files'].train_dataloader.batch_size
+    if lines := reading(sources, Path(args.config).stem, items, args.repeats):
+        print('\n'.join(['', READING, '|---|---|---|---|', *lines]))
 
 
 if __name__ == '__main__':
