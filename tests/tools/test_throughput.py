@@ -1,7 +1,6 @@
 """tools/throughput.py on a tiny data set and its cache."""
 
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def test_files_and_cache_are_timed_side_by_side(tmp_path, capsys):
     assert [row[1] for row in rows] == ['files', 'cache', 'files', 'cache']
     whole, reading = rows[:2], rows[2:]
     assert all(float(row[3].split()[0]) > 0 for row in whole)
-    assert [row[4] for row in whole][0] == '1.0' and float(whole[1][4]) > 1
+    assert whole[0][4] == '1.0' and float(whole[1][4]) > 1
     assert float(reading[0][2].split()[0]) > float(reading[1][2].split()[0])
     assert reading[0][3] == '1.0' and float(reading[1][3]) > 2, 'decoding is what a cache saves'
 
