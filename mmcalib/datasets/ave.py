@@ -14,6 +14,7 @@ from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.ave_folders import SOURCES, class_names, draw_val, read_lists, recognise
 from mmcalib.media.cache import open_files
+from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.event_list import AVE_CLASSES, SPLITS, Event, class_of, select
 from mmcalib.media.film import Film, Folder, Video
 from mmcalib.media.items import gather, report_absent, transformed
@@ -105,11 +106,8 @@ class AVE(Dataset):
     ) -> None:
         given = {'split': split, 'layout': layout, 'span': span, 'duplicates': duplicates}
         given |= {'validation': validation, 'on_error': on_error}
-        for name, value in given.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f'AVE({name}={value!r}); possible are {CHOICES[name]}')
-        if not modalities or not set(modalities) <= set(MODALITIES):
-            raise ValueError(f'AVE(modalities={modalities}); possible are {MODALITIES}')
+        check_choices('AVE', given, CHOICES)
+        check_modalities('AVE', modalities, MODALITIES)
         if frames < 1 or context_s < 0 or not 0 <= val_fraction < 1:
             text = f'AVE(frames={frames}, context_s={context_s}, val_fraction={val_fraction})'
             raise ValueError(f'{text}; at least 1, at least 0, and within [0, 1)')
@@ -188,11 +186,8 @@ class AVE(Dataset):
         counts = {}
         for modality, paths in asked.items():
             absent = [event.id for event in self.events if event.id not in paths]
-            if absent:
-                text = f'AVE {split}: {len(absent)} of {len(self)} videos '
-                text += f'have no {modality}' if modality else 'are not'
-                text += f' on disk, first five: {", ".join(absent[:5])}'
-                report_absent(text, len(absent), len(self), self.on_error, GUIDE)
+            what = f'videos have no {modality}' if modality else 'videos are not'
+            report_absent(f'AVE {split}', what, absent, len(self), self.on_error, GUIDE)
             counts[f'{modality}_absent'.removeprefix('_')] = len(absent)
         return counts
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmcalib.contract import Draw
+from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.event_list import AVE_CLASSES, SPLITS, Event, read_events, select
 from mmcalib.media.h5_rows import H5Rows
 from mmcalib.media.items import gather, transformed
@@ -78,11 +79,8 @@ class AVEFeatures(Dataset):
         on_error: str = 'missing',
     ) -> None:
         given = {'split': split, 'target': target, 'pool': pool, 'on_error': on_error}
-        for name, value in given.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f'AVEFeatures({name}={value!r}); possible are {CHOICES[name]}')
-        if not modalities or not set(modalities) <= set(MODALITIES):
-            raise ValueError(f'AVEFeatures(modalities={modalities}); possible are {MODALITIES}')
+        check_choices('AVEFeatures', given, CHOICES)
+        check_modalities('AVEFeatures', modalities, MODALITIES)
         root = Path(root)
         self.pool, self.on_error = pool, on_error
         labels = next((name for name in LABELS if (root / name).is_file()), LABELS[-1])

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +15,11 @@ from torch.utils.data import Dataset
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
+from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.film import Folder, Video
 from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.spectrograms import read_spectrogram, usual_shape
-from mmcalib.media.splits import stratified, whole_groups
+from mmcalib.media.splits import digest, stratified, warn_of_test, whole_groups
 from mmcalib.registry import DATASETS, TRANSFORMS
 
 ORDERS = {
@@ -130,11 +130,8 @@ class CREMAD(Dataset):
     ) -> None:
         given = {'split': split, 'layout': layout, 'protocol': protocol}
         given |= {'validation': validation, 'on_error': on_error}
-        for name, value in given.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f'CREMAD({name}={value!r}); possible are {CHOICES[name]}')
-        if not modalities or not set(modalities) <= set(MODALITIES):
-            raise ValueError(f'CREMAD(modalities={modalities}); possible are {MODALITIES}')
+        check_choices('CREMAD', given, CHOICES)
+        check_modalities('CREMAD', modalities, MODALITIES)
         if frames < 1 or rate_hz < 1 or not 0 <= val_fraction < 1:
             raise ValueError(
                 f'CREMAD(frames={frames}, rate_hz={rate_hz}, val_fraction={val_fraction}); '
@@ -162,7 +159,7 @@ class CREMAD(Dataset):
         self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
-        self.metainfo.update(lists=lists.files, ids_sha256=_digest(self.ids))
+        self.metainfo.update(lists=lists.files, ids_sha256=digest(self.ids))
         self.metainfo.update(shapes=self.shapes, counts=counts)
 
     def __len__(self) -> int:
@@ -202,11 +199,8 @@ class CREMAD(Dataset):
 
     def _count_absent(self, modality: str, split: str) -> int:
         absent = [clip for clip in self.ids if clip not in self.paths[modality]]
-        if absent:
-            text = f'CREMAD {split}: {len(absent)} of {len(self)} clips have no {modality} on disk'
-            text += f', first five: {", ".join(absent[:5])}'
-            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
-        return len(absent)
+        where, what = f'CREMAD {split}', f'clips have no {modality}'
+        return report_absent(where, what, absent, len(self), self.on_error, GUIDE)
 
 
 def _recognise(
@@ -265,8 +259,7 @@ def _splits(
         test = stratified(labels, TEST_FRACTION, seed, 'test')
         val = stratified({c: labels[c] for c in labels if c not in test}, fraction, seed, 'val')
     if validation == 'test':
-        text = "CREMAD(validation='test') selects checkpoints on the test split"
-        print_log(text, logger='current', level=logging.WARNING)
+        warn_of_test('CREMAD')
         val = test
     parts = {'train': set(labels) - val - test, 'val': val, 'test': test}
     return {part: {clip: labels[clip] for clip in names} for part, names in parts.items()}
@@ -379,7 +372,3 @@ def _class_names(classes: str | Sequence[str]) -> tuple[str, ...]:
             f'{ORDERS["ogm"]} in any order'
         )
     return names
-
-
-def _digest(clips: Sequence[str]) -> str:
-    return sha256('\n'.join(clips).encode()).hexdigest()[:16]

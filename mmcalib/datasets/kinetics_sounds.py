@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from torch.utils.data import Dataset
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
+from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.film import Film, Folder, Video
 from mmcalib.media.hdf5_pictures import Hdf5Pictures
 from mmcalib.media.items import gather, report_absent, transformed
 from mmcalib.media.kinetics_folders import CLASSES, LAYOUTS, SPLITS, Labels, recognise, video_id
 from mmcalib.media.spectrograms import read_spectrogram, usual_shape
-from mmcalib.media.splits import stratified
+from mmcalib.media.splits import digest, stratified, warn_of_test
 from mmcalib.registry import DATASETS, TRANSFORMS
 
 MODALITIES = ('audio', 'visual')
@@ -94,11 +94,8 @@ class KineticsSounds(Dataset):
         media: Mapping[str, Any] = {},
     ) -> None:
         given = {'split': split, 'layout': layout, 'validation': validation, 'on_error': on_error}
-        for name, value in given.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f'KineticsSounds({name}={value!r}); possible are {CHOICES[name]}')
-        if not modalities or not set(modalities) <= set(MODALITIES):
-            raise ValueError(f'KineticsSounds(modalities={modalities}); possible are {MODALITIES}')
+        check_choices('KineticsSounds', given, CHOICES)
+        check_modalities('KineticsSounds', modalities, MODALITIES)
         if frames < 1 or rate_hz < 1 or not 0 <= val_fraction < 1:
             raise ValueError(
                 f'KineticsSounds(frames={frames}, rate_hz={rate_hz}, val_fraction={val_fraction}); '
@@ -128,7 +125,7 @@ class KineticsSounds(Dataset):
         self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
-        self.metainfo['ids_sha256'] = sha256('\n'.join(self.ids).encode()).hexdigest()[:16]
+        self.metainfo['ids_sha256'] = digest(self.ids)
         self.metainfo.update(shapes=self.shapes, counts=counts)
 
     def __len__(self) -> int:
@@ -178,11 +175,8 @@ class KineticsSounds(Dataset):
 
     def _count_absent(self, modality: str, split: str) -> int:
         absent = [clip for clip in self.ids if clip not in self.found[modality]]
-        if absent:
-            text = f'KineticsSounds {split}: {len(absent)} of {len(self)} clips have no {modality} '
-            text += f'on disk, first five: {", ".join(absent[:5])}'
-            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
-        return len(absent)
+        where, what = f'KineticsSounds {split}', f'clips have no {modality}'
+        return report_absent(where, what, absent, len(self), self.on_error, GUIDE)
 
     def _count_shared(self, split: str) -> int:
         """How many clips have the file of another, since both are cut from one video."""
@@ -205,8 +199,7 @@ def _splits(
 ) -> dict[str, Labels]:
     train, test = lists['train'], lists['test']
     if validation == 'test':
-        text = "KineticsSounds(validation='test') selects checkpoints on the test split"
-        print_log(text, logger='current', level=logging.WARNING)
+        warn_of_test('KineticsSounds')
         return {'train': train, 'val': test, 'test': test}
     if 'val' in lists:
         return dict(lists)

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
+from mmcalib.media.choices import check_choices
 from mmcalib.media.features import as_tokens, read_features
 from mmcalib.media.film import Video
 from mmcalib.media.image import read_image
@@ -113,9 +114,7 @@ class Manifest(Dataset):
         media: Mapping[str, Any] = {},
     ) -> None:
         chosen = {'task': task, 'unlabelled': unlabelled, 'leaks': leaks, 'on_error': on_error}
-        for name, value in chosen.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f'Manifest({name}={value!r}); possible are {CHOICES[name]}')
+        check_choices('Manifest', chosen, CHOICES)
         if unknown := sorted(columns.keys() - set(KEYS)):
             raise ValueError(f'Manifest(columns=...) names {unknown}; possible are {KEYS}')
         self.path = _find(Path(root))
@@ -327,15 +326,14 @@ class Manifest(Dataset):
             files = self._files(modality, self.rows)
             gone = [name for name in files if not (self.path.parent / name).exists()]
             empty[modality] = sum(source.column not in row.cells for row in self.rows)
-            absent[modality] = len(gone)
             if empty[modality]:
                 text = f'{split} has no {modality} in {empty[modality]} of {len(self)} rows'
                 print_log(f'{self.path}: {text}', logger='current')
-            if gone:
-                text = f'{self.path}: {len(gone)} of {len(files)} {modality} files of {split} are '
-                text += f'not on disk, the first: {", ".join(gone[:5])}'
-                hint = f'paths are relative to {self.path.parent}'
-                report_absent(text, len(gone), len(files), self.on_error, hint)
+            what = f'{modality} files of {split} are not'
+            hint = f'paths are relative to {self.path.parent}'
+            absent[modality] = report_absent(
+                str(self.path), what, gone, len(files), self.on_error, hint
+            )
         return {'empty': empty, 'absent': absent}
 
 

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from torch.utils.data import Dataset
 from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
+from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.film import Film, Folder, Video
 from mmcalib.media.flow import METHODS, PRESETS
 from mmcalib.media.flow_film import FlowFolders, VideoFlow
 from mmcalib.media.items import gather, report_absent, transformed
-from mmcalib.media.splits import stratified
+from mmcalib.media.splits import digest, stratified, warn_of_test
 from mmcalib.media.video_lists import Listed, find_list, read_classes, read_list
 from mmcalib.registry import DATASETS, TRANSFORMS
 
@@ -108,11 +108,8 @@ class UCF101(Dataset):
     ) -> None:
         given = {'split': split, 'layout': layout, 'validation': validation, 'on_error': on_error}
         given |= {'flow_method': flow_method, 'flow_preset': flow_preset}
-        for name, value in {**given, 'fold': fold}.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f'UCF101({name}={value!r}); possible are {CHOICES[name]}')
-        if not modalities or not set(modalities) <= set(MODALITIES):
-            raise ValueError(f'UCF101(modalities={modalities}); possible are {MODALITIES}')
+        check_choices('UCF101', {**given, 'fold': fold}, CHOICES)
+        check_modalities('UCF101', modalities, MODALITIES)
         if frames < 1 or not 0 <= val_fraction < 1:
             raise ValueError(
                 f'UCF101(frames={frames}, val_fraction={val_fraction}); at least 1, within [0, 1)'
@@ -139,7 +136,7 @@ class UCF101(Dataset):
         self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities), 'fold': fold}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
-        self.metainfo['ids_sha256'] = sha256('\n'.join(self.ids).encode()).hexdigest()[:16]
+        self.metainfo['ids_sha256'] = digest(self.ids)
         self.metainfo.update(shapes=self.shapes, counts=counts)
 
     def __len__(self) -> int:
@@ -196,11 +193,8 @@ class UCF101(Dataset):
 
     def _count_absent(self, modality: str, split: str) -> int:
         absent = [v.name for v in self.videos if not self._film(modality, v).path.exists()]
-        if absent:
-            text = f'UCF101 {split}: {len(absent)} of {len(self)} videos have no {modality} on disk'
-            text += f', first five: {", ".join(absent[:5])}'
-            report_absent(text, len(absent), len(self), self.on_error, GUIDE)
-        return len(absent)
+        where, what = f'UCF101 {split}', f'videos have no {modality}'
+        return report_absent(where, what, absent, len(self), self.on_error, GUIDE)
 
 
 def _recognise(root: Path, layout: str, modalities: Sequence[str]) -> tuple[str, Path]:
@@ -298,8 +292,7 @@ def _splits(
 ) -> dict[str, list[Listed]]:
     train, test = lists['train'], lists['test']
     if validation == 'test':
-        text = "UCF101(validation='test') selects checkpoints on the test split"
-        print_log(text, logger='current', level=logging.WARNING)
+        warn_of_test('UCF101')
         return {'train': train, 'val': test, 'test': test}
     groups = {_group(video): video.label for video in train}
     held = stratified(groups, fraction, seed, 'val')

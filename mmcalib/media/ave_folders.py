@@ -1,12 +1,9 @@
 """The folders in which code bases keep AVE, told apart by what is in them."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-
-from mmengine.logging import print_log
 
 from mmcalib.media.event_list import (
     AVE_CLASSES,
@@ -18,7 +15,7 @@ from mmcalib.media.event_list import (
     read_names,
     read_pairs,
 )
-from mmcalib.media.splits import stratified
+from mmcalib.media.splits import stratified, warn_of_test
 
 Lists = dict[str, list[Event]]  # by split
 Look = Callable[[Path], tuple[Path, ...]]
@@ -111,8 +108,7 @@ def draw_val(lists: Lists, validation: str, fraction: float, seed: int) -> Lists
         seed: another seed, another part.
     """
     if validation == 'test':
-        text = "AVE(validation='test') selects checkpoints on the test split"
-        print_log(text, logger='current', level=logging.WARNING)
+        warn_of_test('AVE')
         return {**lists, 'val': []}
     labels = {event.id: event.label for event in reversed(lists['train'])}
     drawn = stratified(labels, fraction, seed, 'val')

@@ -63,12 +63,29 @@ def transformed(
     return x.unsqueeze(0) if whole else x
 
 
-def report_absent(text: str, absent: int, total: int, on_error: str, hint: str) -> None:
+def report_absent(
+    where: str, what: str, absent: Sequence[str], total: int, on_error: str, hint: str
+) -> int:
     """Warn of files that are not there; refuse if that is most of them, or any with 'raise'.
 
+    Args:
+        where: the data set and its split.
+        what: is said of the absent, as 'clips have no audio'.
+        absent: their names.
+        total: how many there are with them.
+        on_error: 'missing' or 'raise'.
+        hint: what helps.
+
+    Returns:
+        How many are absent.
+
     Raises:
-        FileNotFoundError: `text`, and `hint`.
+        FileNotFoundError: all that, and `hint`.
     """
-    if on_error == 'raise' or 2 * absent > total:
-        raise FileNotFoundError(f'{text}; {hint}')
-    print_log(text, logger='current', level=logging.WARNING)
+    if absent:
+        text = f'{where}: {len(absent)} of {total} {what} on disk, first five: '
+        text += ', '.join(absent[:5])
+        if on_error == 'raise' or 2 * len(absent) > total:
+            raise FileNotFoundError(f'{text}; {hint}')
+        print_log(text, logger='current', level=logging.WARNING)
+    return len(absent)

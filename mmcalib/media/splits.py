@@ -4,8 +4,11 @@ Names are ordered by a hash of seed and name, so that a name that is added or re
 one other name per class, on every machine.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+
+from mmengine.logging import print_log
 
 
 def shuffled(names: Iterable[str], seed: int, part: str) -> list[str]:
@@ -44,6 +47,17 @@ def whole_groups(groups: Mapping[str, str], fraction: float, seed: int, part: st
     order = shuffled(groups.values(), seed, part)
     taken = set(order[: _count(len(order), fraction)])
     return {name for name, group in groups.items() if group in taken}
+
+
+def digest(names: Iterable[str]) -> str:
+    """16 letters that tell one list of names from another."""
+    return sha256('\n'.join(names).encode()).hexdigest()[:16]
+
+
+def warn_of_test(owner: str) -> None:
+    """Say that checkpoints are going to be selected on the test split."""
+    text = f"{owner}(validation='test') selects checkpoints on the test split"
+    print_log(text, logger='current', level=logging.WARNING)
 
 
 def _count(size: int, fraction: float) -> int:

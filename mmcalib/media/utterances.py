@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from mmcalib.contract import Signal
 from mmcalib.media import MediaError
+from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.features import clean
 from mmcalib.media.mapped_pickle import source_name
 from mmcalib.media.sentiment_pickles import (
@@ -201,11 +202,8 @@ class Utterances:
 def _check(
     name: str, given: Mapping[str, str], modalities: Sequence[str], standardise: Sequence[str]
 ) -> None:
-    for argument, value in given.items():
-        if value not in CHOICES[argument]:
-            raise ValueError(f'{name}({argument}={value!r}); possible are {CHOICES[argument]}')
-    if not modalities or len(set(modalities) & set(MODALITIES)) != len(modalities):
-        raise ValueError(f'{name}(modalities={modalities}); possible are {MODALITIES}')
+    check_choices(name, given, CHOICES)
+    check_modalities(name, modalities, MODALITIES)
     scalable = [m for m in modalities if (m, given['text']) != ('text', 'ids')]
     if not set(standardise) <= set(scalable):
         raise ValueError(f'{name}(standardise={standardise}); possible are {scalable}')
