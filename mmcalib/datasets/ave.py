@@ -187,8 +187,9 @@ class AVE(Dataset):
         for modality, paths in asked.items():
             absent = [event.id for event in self.events if event.id not in paths]
             what = f'videos have no {modality}' if modality else 'videos are not'
-            report_absent(f'AVE {split}', what, absent, len(self), self.on_error, GUIDE)
-            counts[f'{modality}_absent'.removeprefix('_')] = len(absent)
+            counts[f'{modality}_absent'.removeprefix('_')] = report_absent(
+                f'AVE {split}', what, absent, len(self), self.on_error, GUIDE
+            )
         return counts
 
     def _refuse_what_is_not_there(self, span: str, context_s: float, validation: str) -> None:
