@@ -18,6 +18,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from scipy.stats import spearmanr
+from tiny import LOADERS
 from tokens_project import DIMS, Tokens, config
 
 from mmcalib.contract import Signal
@@ -421,13 +422,7 @@ def test_contributions_agree_with_the_tool_that_tests(tmp_path, monkeypatch):
     )
     options = ['train_cfg.max_epochs=1', 'data.audio.0.length_s=0.5']
     options += [f'model.encoders.{m}.base_channels=8' for m in ('audio', 'visual')]
-    for loader in ('train', 'val', 'test'):
-        options += [
-            f'{loader}_dataloader.dataset.visual.0.size=32',
-            f'{loader}_dataloader.batch_size=4',
-            f'{loader}_dataloader.num_workers=0',
-            f'{loader}_dataloader.persistent_workers=False',
-        ]
+    options += LOADERS
 
     def run(tool, *args, more=()):
         given = [f'{tool}.py', str(config_file), *args, '--data-root', str(root)]

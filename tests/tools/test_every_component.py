@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import NO_PICTURES
+from tiny import LOADERS, NO_PICTURES
 
 from mmcalib.engine.balancing import Balancing
 from mmcalib.registry import CALIBRATORS, FUSERS, HOOKS
@@ -18,13 +18,7 @@ from mmcalib.samples.ave import generate
 ROOT = Path(__file__).parents[2]
 TINY = ['train_cfg.max_epochs=1', 'data.audio.0.length_s=0.5', *NO_PICTURES]
 TINY += [f'model.encoders.{m}.base_channels=16' for m in ('audio', 'visual')]
-for loader in ('train', 'val', 'test'):
-    TINY += [
-        f'{loader}_dataloader.dataset.visual.0.size=32',
-        f'{loader}_dataloader.batch_size=4',
-        f'{loader}_dataloader.num_workers=0',
-        f'{loader}_dataloader.persistent_workers=False',
-    ]
+TINY += LOADERS
 NEEDED = runpy.run_path(str(ROOT / 'tools' / 'benchmark.py'))['NEEDED']
 
 pytestmark = pytest.mark.slow
