@@ -18,7 +18,6 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from scipy.stats import spearmanr
-from tiny import LOADERS
 from tokens_project import DIMS, Tokens, config
 
 from mmcalib.contract import Signal
@@ -410,6 +409,8 @@ def test_two_processes_measure_each_sample_once(tmp_path):
 
 @pytest.mark.slow
 def test_contributions_agree_with_the_tool_that_tests(tmp_path, monkeypatch):
+    from tiny import LOADERS  # not above: the two processes, started from this file, have no `tiny`
+
     from mmcalib.samples.ave import generate
 
     root = generate(tmp_path / 'ave', train=8, val=12, test=4, processes=1)
