@@ -138,7 +138,7 @@ class AVE(Dataset):
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, context_s=context_s, drop_leaks=drop_leaks)
         self.metainfo.update(val_fraction=val_fraction, split_seed=split_seed)
-        self.metainfo.update(shapes=self.shapes, counts=counts)
+        self.metainfo.update(shapes=self.shapes, bank=self.bank, counts=counts)
 
     def __len__(self) -> int:
         return len(self.events)

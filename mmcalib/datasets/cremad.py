@@ -160,7 +160,7 @@ class CREMAD(Dataset):
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
         self.metainfo.update(lists=lists.files, ids_sha256=digest(self.ids))
-        self.metainfo.update(shapes=self.shapes, counts=counts)
+        self.metainfo.update(shapes=self.shapes, bank=self.bank, counts=counts)
 
     def __len__(self) -> int:
         return len(self.ids)

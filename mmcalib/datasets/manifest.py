@@ -143,6 +143,7 @@ class Manifest(Dataset):
         self.shapes = {m: self._shape(m, table.rows) for m in sources}
         self.metainfo = {**self.METAINFO, **chosen, 'split': split, 'modalities': tuple(sources)}
         self.metainfo.update(manifest=self.path.name, shapes=self.shapes, counts=counts)
+        self.metainfo['reads'] = {m: source.read for m, source in self.sources.items()}
         if task != 'regression':
             self.metainfo['classes'] = targets.classes
 
@@ -152,7 +153,7 @@ class Manifest(Dataset):
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
         draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
         row = self.rows[draw.sample]
-        name = self._id(row)
+        name = self.ids[draw.sample]
 
         def load(modality: str) -> Tensor | None:
             if self.sources[modality].column not in row.cells:
@@ -270,6 +271,7 @@ class Manifest(Dataset):
             raise ValueError(f'{self.path}: no row of split {split!r} has a target')
         self.rows = [row for row, _ in both]
         self.targets = [target for _, target in both]
+        self.ids = [self._id(row) for row in self.rows]
         shapes = {tuple(t.shape): row.place for row, t in both if t is not None}
         if len(shapes) > 1:
             raise ValueError(f'Targets of one shape are needed, but these are there: {shapes}')

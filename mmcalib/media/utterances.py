@@ -85,6 +85,7 @@ class Utterances:
         self.used, self.targets = _targets(self.data.scores, target)
         if not len(self.used):
             raise MediaError(f'{path}, {split}: no utterance has a target {target!r}')
+        self.ids = [self.data.ids[int(i)] for i in self.used]
         shapes = {m: self._shape(m) for m in self.modalities}
         _check_text(f'{path}, {split}', text, shapes)
         self.counts = self._count(ids, split)
@@ -96,6 +97,7 @@ class Utterances:
             'file': source_name(path),
             'aligned': self.data.aligned,
             'length': dict(self.limits),
+            'told_lengths': tuple(m for m in self.modalities if m in self.data.lengths),
             'shapes': shapes,
             'statistics': {
                 m: {'mean': scale.mean.tolist(), 'std': scale.std.tolist()}
@@ -115,32 +117,18 @@ class Utterances:
         return {
             'inputs': {m: self._signal(m, i, spans) for m in self.modalities},
             'target': torch.tensor(self.targets[position]),
-            'id': self.data.ids[i],
+            'id': self.ids[position],
             'unreadable': {m: span.problem for m, span in spans.items() if span.problem},
         }
 
     def _signal(self, modality: str, i: int, spans: Mapping[str, Span]) -> Signal:
-        start, stop = self._window(modality, spans)
-        given = self.data.sequences[modality][i][start:stop]
-        x = np.zeros((stop - start, *given.shape[1:]), given.dtype)
-        x[: len(given)] = given
-        steps, span = np.arange(start, stop), spans[modality]
-        mask = (steps >= span.start) & (steps < span.stop)
-        if x.ndim > 1:
-            scale = self.scales.get(modality, Scale(np.zeros(1), np.ones(1)))
-            x = clean((x - scale.mean) / scale.std).features.astype(np.float32)
-        x[~mask] = 0
-        return Signal(torch.from_numpy(x), torch.from_numpy(mask))
+        steps = self._window(modality, spans)
+        given, scale = self.data.sequences[modality][i], self.scales.get(modality)
+        return signal(given, spans[modality], steps, scale)
 
     def _window(self, modality: str, spans: Mapping[str, Span]) -> tuple[int, int]:
-        """The steps that a sample shows: of an aligned file the same of every modality."""
-        shown = spans.values() if self.data.aligned else [spans[modality]]
-        real = [span for span in shown if span.stop > span.start]
-        if not real:
-            return 0, 1
-        start, stop = min(span.start for span in real), max(span.stop for span in real)
-        limit = min(self.limits.get(modality, stop - start), stop - start)
-        return (start, start + limit) if self.keep == 'first' else (stop - limit, stop)
+        limit = self.limits.get(modality)
+        return window(modality, spans, self.data.aligned, limit, self.keep)
 
     def _shape(self, modality: str) -> tuple[int, ...]:
         """The longest of a modality, and its width."""
@@ -197,6 +185,36 @@ class Utterances:
         if notes:
             text = f'{where}: {"; ".join(notes)}; {len(self)} of {counts["listed"]} are used'
             print_log(text, logger='current', level=logging.WARNING)
+
+
+def window(
+    modality: str, spans: Mapping[str, Span], aligned: bool, limit: int | None, keep: str
+) -> tuple[int, int]:
+    """The steps that a sample shows: of aligned sequences the same of every modality."""
+    shown = spans.values() if aligned else [spans[modality]]
+    real = [span for span in shown if span.stop > span.start]
+    if not real:
+        return 0, 1
+    start, stop = min(span.start for span in real), max(span.stop for span in real)
+    length = min(limit or stop - start, stop - start)
+    return (start, start + length) if keep == 'first' else (stop - length, stop)
+
+
+def signal(
+    sequence: np.ndarray, span: Span, steps: tuple[int, int], scale: Scale | None = None
+) -> Signal:
+    """These steps of a sequence (T, D) or (T,); the mask is True within the span."""
+    start, stop = steps
+    given = sequence[start:stop]
+    x = np.zeros((stop - start, *given.shape[1:]), given.dtype)
+    x[: len(given)] = given
+    places = np.arange(start, stop)
+    mask = (places >= span.start) & (places < span.stop)
+    if x.ndim > 1:
+        scale = scale or Scale(np.zeros(1), np.ones(1))
+        x = clean((x - scale.mean) / scale.std).features.astype(np.float32)
+    x[~mask] = 0
+    return Signal(torch.from_numpy(x), torch.from_numpy(mask))
 
 
 def _check(
