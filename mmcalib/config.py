@@ -1,5 +1,9 @@
 """From a config file and the command line to the config of one run."""
 
+import ast
+import re
+import shlex
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -37,15 +41,16 @@ def load(
     The sample overlay applies when the config has one and nobody named a data root and the
     config's own does not exist. `cfg.sample_data` is True then, and whenever the data root holds a
     generated sample. `cfg.work_dir` names the config and whatever was changed by flags, as
-    `work_dirs/base_conv_ave-VGMR-seed3-sample`.
+    `work_dirs/base_conv_ave-VGMR-seed3-sample`. `cfg.asked` remembers the path, the options and
+    the command.
 
     Args:
         path: of a config file.
         options: dotted keys to values, as `--cfg-options` gives them; they win over everything.
         root: folder of the data set.
-        calibrator: name of a calibrator, instead of the config's.
+        calibrator: a calibrator instead of the config's, as `parse_component` reads it.
         seed: instead of `randomness.seed`.
-        balancing: name of a balancing method, added to `custom_hooks`.
+        balancing: a balancing method, read likewise and added to `custom_hooks`.
         cache: folder that `tools/prepare` made, to be read with the settings it was made with.
     """
     cfg = Config.fromfile(path, lazy_import=False)
@@ -61,11 +66,11 @@ def load(
         cfg.merge_from_dict(cfg.sample.overlay)
         cfg.data.root = cfg.sample.root
     if calibrator is not None:
-        cfg.model.calibrator = dict(type=calibrator)
-        name += f'-{calibrator}'
+        cfg.model.calibrator = parse_component(calibrator)
+        name += f'-{plain_name(calibrator)}'
     if balancing is not None:
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type=balancing)]
-        name += f'-{balancing}'
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), parse_component(balancing)]
+        name += f'-{plain_name(balancing)}'
     if seed is not None:
         cfg.setdefault('randomness', {})['seed'] = seed
         name += f'-seed{seed}'
@@ -84,10 +89,51 @@ def load(
     if cfg.setdefault('sample_data', False):
         name += '-sample'
     cfg.experiment_name = name
+    cfg.asked = dict(config=path, options=options, command=shlex.join(['python', *sys.argv]))
     if cfg.get('work_dir') is None:
         cfg.work_dir = f'work_dirs/{name}'
     share(cfg)
     return cfg
+
+
+def parse_component(text: str) -> dict[str, Any]:
+    """A component as people type it: 'VGMR', or 'VGMR(order=norm_then_gate, width=80)'.
+
+    Raises:
+        ValueError: it is neither a name nor a name with keyword arguments.
+    """
+    try:
+        node = ast.parse(text.strip(), mode='eval').body
+        call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+        arguments = {given.arg: _literal(given.value) for given in call.keywords}
+        if not isinstance(call.func, ast.Name) or call.args or None in arguments:
+            raise ValueError
+    except (SyntaxError, ValueError):
+        raise ValueError(
+            f'{text!r} names no component; possible are a name, VGMR, and a name with keyword '
+            'arguments, VGMR(order=norm_then_gate, width=80)'
+        ) from None
+    return {'type': call.func.id, **arguments}  # type: ignore[dict-item]
+
+
+def spell_component(cfg: Mapping[str, Any]) -> str:
+    """The inverse: VGMR(order=norm_then_gate, width=80)."""
+    arguments = [
+        f'{key}={value if isinstance(value, str) and value.isidentifier() else repr(value)}'
+        for key, value in cfg.items()
+        if key != 'type'
+    ]
+    name = cfg['type'] if isinstance(cfg['type'], str) else cfg['type'].__name__
+    return f'{name}({", ".join(arguments)})' if arguments else name
+
+
+def plain_name(text: str) -> str:
+    """Text as a part of a folder's name."""
+    return re.sub(r'[^\w.=+-]+', '-', text).strip('-')
+
+
+def _literal(node: ast.expr) -> Any:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
 def use_sample(cfg: Config, options: Mapping[str, Any]) -> bool:

@@ -113,6 +113,42 @@ def test_a_balancing_method_is_one_more_hook_and_names_the_work_dir(file):
     assert cfg.experiment_name.startswith('some-VGMR-OGM-seed3')
 
 
+@pytest.mark.parametrize(
+    ('text', 'meant'),
+    [
+        ('VGMR', dict(type='VGMR')),
+        ('VGMR()', dict(type='VGMR')),
+        (
+            'VGMR(order=norm_then_gate, width=80, value=False)',
+            dict(type='VGMR', order='norm_then_gate', width=80, value=False),
+        ),
+        ("Some(name='two words', k=-1e-3)", dict(type='Some', name='two words', k=-0.001)),
+        (
+            "Chain(calibrators=[{'type': 'SE'}, {'type': 'VGMR', 'width': 8}])",
+            dict(type='Chain', calibrators=[dict(type='SE'), dict(type='VGMR', width=8)]),
+        ),
+    ],
+)
+def test_a_component_is_typed_as_a_call_and_spelled_back(text, meant):
+    assert config.parse_component(text) == meant
+    assert config.parse_component(config.spell_component(meant)) == meant
+
+
+@pytest.mark.parametrize(
+    'text', ['', 'VGMR(80)', 'a.VGMR', 'VGMR(width=open("x"))', 'VGMR(', 'f(x)(y)', 'VGMR(**{})']
+)
+def test_what_names_no_component_is_refused_and_never_run(text):
+    with pytest.raises(ValueError, match='names no component; possible are a name, VGMR'):
+        config.parse_component(text)
+
+
+def test_a_component_with_arguments_names_the_work_dir(file):
+    cfg = config.load(str(file), calibrator='VGMR(order=norm_then_gate, width=80)', seed=3)
+    assert cfg.work_dir.startswith('work_dirs/some-VGMR-order=norm_then_gate-width=80-seed3')
+    assert cfg.model.calibrator == dict(type='VGMR', order='norm_then_gate', width=80)
+    assert cfg.asked.config == str(file) and cfg.asked.options == {}
+
+
 def test_missing_is_put_around_every_data_set(file, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr('mmcalib.samples.ave.generate', lambda root, **_: made.append(root))

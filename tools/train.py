@@ -4,16 +4,12 @@ python tools/train.py configs/calib_conv_ave.py
 """
 
 import argparse
-import json
 import os
-from pathlib import Path
 
 from mmengine.config import Config, DictAction
-from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 
 from mmcalib import config
-from mmcalib.engine.runner import Runner
+from mmcalib.apis.train import train
 
 
 def parse() -> argparse.Namespace:
@@ -23,8 +19,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument('--data-root', help='folder of the data set; without it, the config says')
     parser.add_argument('--cache', help='folder that tools/prepare made: read media from there')
-    parser.add_argument('--calibrator', help="a calibrator's name, instead of the config's")
-    parser.add_argument('--balancing', help="a balancing method's name, such as OGM")
+    parser.add_argument(
+        '--calibrator',
+        help="instead of the config's: VGMR, or 'VGMR(order=norm_then_gate, width=80)'",
+    )
+    parser.add_argument('--balancing', help='a balancing method, such as OGM')
     parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
     parser.add_argument(
         '--resume',
@@ -77,26 +76,7 @@ def main() -> None:
         args.cache,
     )
     apply(cfg, args)
-    if cfg.sample_data:
-        config.prepare_sample(cfg)
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    if cfg.get('test_dataloader') is None:
-        return
-    best = runner.message_hub.get_info('best_ckpt') if not args.no_validate else None
-    if best:
-        runner.load_checkpoint(best)
-    metrics = runner.test()
-    if is_main_process():
-        record = {
-            'test': metrics,
-            'checkpoint': Path(best).name if best else 'last',
-            'seed': runner.seed,
-            'sample_data': cfg.sample_data,
-        }
-        Path(cfg.work_dir, 'test.json').write_text(json.dumps(record, indent=2) + '\n')
-    if cfg.sample_data:
-        print_log(cfg.sample.notice, 'current')
+    train(cfg)
 
 
 if __name__ == '__main__':

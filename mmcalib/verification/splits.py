@@ -67,7 +67,8 @@ def ids(data: Any) -> list[str] | None:
     """The names of all items, where a data set tells them without reading any."""
     if hasattr(data, 'events'):
         return [str(event.id) for event in data.events]
-    return [str(name) for name in data.ids] if hasattr(data, 'ids') else None
+    holder = data if hasattr(data, 'ids') else getattr(data, 'utterances', None)
+    return None if holder is None else [str(name) for name in holder.ids]
 
 
 def targets(data: Any) -> np.ndarray | None:

@@ -1,0 +1,150 @@
+"""Train, select, test, and leave a record."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+from mmcalib import config
+from mmcalib.engine.atomic_backend import AtomicBackend
+from mmcalib.engine.balancing import Balancing, unwrap
+from mmcalib.engine.runner import Runner
+from mmcalib.hooks.run_record import RunRecord
+from mmcalib.verification.splits import ids, targets
+
+RECORD = 'test.json'
+Record = dict[str, Any]
+
+
+def train(cfg: Config) -> Record | None:
+    """Train one config as `mmcalib.config.load` gives it, and test the checkpoint it selects.
+
+    Returns what `test.json` in the work dir then holds; None for a config without a test split.
+    docs/comparison.md lists it.
+    """
+    if cfg.sample_data:
+        config.prepare_sample(cfg)
+    runner = Runner.from_cfg(cfg)
+    keep = RunRecord()
+    runner.register_hook(keep)
+    runner.train()
+    if cfg.get('test_dataloader') is None:
+        return None
+    best = runner.message_hub.get_info('best_ckpt') if cfg.get('val_cfg') is not None else None
+    meta = runner.load_checkpoint(best)['meta'] if best else {}
+    metrics = runner.test()
+    model = unwrap(runner.model)
+    record = {
+        **asked(cfg, runner),
+        'seed': runner.seed,
+        'test': {name: float(value) for name, value in metrics.items()},
+        'selection': selection(cfg, runner, meta),
+        'checkpoint': Path(best).name if best else 'last',
+        'parameters': parameters(model),
+        'calibrator_parameters': parameters(model.calibrator),
+        'epochs': runner.epoch,
+        'epoch_s': keep.epoch_s,
+        'inference_ms': keep.inference_ms,
+        'data': data(runner),
+        'sample_data': cfg.sample_data,
+        'commit': commit(),
+        'torch': torch.__version__,
+        'device': device(),
+    }
+    if is_main_process():
+        text = json.dumps(record, indent=2) + '\n'
+        AtomicBackend().put_text(text, Path(cfg.work_dir, RECORD))
+    if cfg.sample_data:
+        print_log(cfg.sample.notice, 'current')
+    return record
+
+
+def asked(cfg: Config, runner: Runner) -> Record:
+    """What was to be trained, in words that compare.
+
+    `setting` is the same for runs that differ in calibrator, balancing and seed only.
+    """
+    given = cfg.get('asked', {})
+    balancing = {type(hook) for hook in runner.hooks if isinstance(hook, Balancing)}
+    names = {kind.__name__ for kind in balancing}
+    hooks = [h for h in cfg.get('custom_hooks', []) if isinstance(h, dict)]
+    plain = json.loads(json.dumps(cfg.to_dict(), default=str))
+    plain['model'].pop('calibrator', None)
+    plain['custom_hooks'] = [h for h in plain.get('custom_hooks', []) if h['type'] not in names]
+    for key in ('randomness', 'work_dir', 'experiment_name', 'asked', 'resume', 'load_from'):
+        plain.pop(key, None)
+    return {
+        'config': given.get('config', cfg.filename),
+        'calibrator': config.spell_component(cfg.model.get('calibrator', {'type': 'Identity'})),
+        'balancing': ', '.join(config.spell_component(h) for h in hooks if h['type'] in names),
+        'options': json.loads(json.dumps(given.get('options', {}), default=str)),
+        'command': given.get('command', ''),
+        'setting': sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16],
+    }
+
+
+def selection(cfg: Config, runner: Runner, meta: Mapping[str, Any]) -> Record | None:
+    """By which rule the tested checkpoint was chosen, on which split; None: it is the last."""
+    checkpoint = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    if not meta or not isinstance(metric := checkpoint.get('save_best'), str):
+        return None
+    value = runner.message_hub.get_info('best_score')
+    rule = checkpoint.get('rule', 'greater')
+    split = config.plain(cfg.val_dataloader.dataset).get('split', 'val')
+    return dict(split=split, metric=metric, rule=rule, value=value, epoch=meta.get('epoch'))
+
+
+def data(runner: Runner) -> Record:
+    """Name, size of each split, and 16 letters that change with any id or target of any split.
+
+    The letters are empty where a data set does not tell its ids and targets without reading items.
+    """
+    found: Record = {'name': '', 'root': ''}
+    told, whole = sha256(), True
+    for split, given in config.plain_of_splits(runner.cfg).items():
+        dataset = getattr(runner, f'{split}_dataloader').dataset
+        found[split] = len(dataset)
+        while hasattr(dataset, 'dataset'):
+            dataset = dataset.dataset
+        found['name'], found['root'] = type(dataset).__name__, str(given.get('root', ''))
+        names, wanted = ids(dataset), targets(dataset)
+        if names is None or wanted is None:
+            whole = False
+        else:
+            lines = [f'{split} {n} {t.tolist()}' for n, t in zip(names, wanted, strict=True)]
+            told.update('\n'.join([*lines, '']).encode())
+    return {**found, 'sha256': told.hexdigest()[:16] if whole else ''}
+
+
+def parameters(module: torch.nn.Module) -> int:
+    """Trainable numbers."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def device() -> str:
+    """Where it ran."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
+
+
+def commit() -> str:
+    """Of the checkout that this package is run from; empty where it is none."""
+    root = Path(__file__).parents[2]
+
+    def git(*arguments: str) -> str:
+        command = ['git', '-C', str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git('rev-parse', '--show-toplevel')) != root:
+            return ''
+        changed = git('status', '--porcelain', '--', 'mmcalib', 'configs', 'tools')
+        return git('rev-parse', '--short=10', 'HEAD') + (' with changes' if changed else '')
+    except (OSError, subprocess.CalledProcessError):
+        return ''
