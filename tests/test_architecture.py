@@ -18,6 +18,8 @@ FLOORS = {
     **dict.fromkeys(('model', 'config'), 4),
     **dict.fromkeys(('prepare', 'prepare_pickle', 'verification'), 5),
     **dict.fromkeys(('plots',), 2),
+    **dict.fromkeys(('apis',), 6),
+    **dict.fromkeys(('comparison',), 7),
 }
 OPEN = {
     'media',
@@ -26,6 +28,8 @@ OPEN = {
     'dynamics',
     'engine',
     'verification',
+    'apis',
+    'comparison',
 }  # here, siblings may import each other
 MODEL_STAGES = {'encoders', 'calibrators', 'fusers', 'heads'}  # here, every file is a component
 ONE_WORD = {'ResNet', 'FiLM'}  # spelled as one word in the field

@@ -1,0 +1,129 @@
+"""Which runs a comparison is made of."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from mmcalib import config
+
+
+class Run(NamedTuple):
+    """One training, and the folder that is its own."""
+
+    path: str  # of the config
+    folder: Path
+    calibrator: str | None = None  # None: the config's
+    balancing: str | None = None
+    seed: int = 0
+    options: Mapping[str, Any] = {}
+    root: str | None = None
+    cache: str | None = None
+    amp: bool = False
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.folder.name
+
+    def load(self) -> Config:
+        """The config of the run, which resumes where an earlier start of it ended."""
+        cfg = config.load(
+            self.path,
+            self.options,
+            self.root,
+            self.calibrator,
+            self.seed,
+            self.balancing,
+            self.cache,
+        )
+        cfg.asked.command = self.command
+        cfg.work_dir, cfg.resume = str(self.folder), True
+        if self.amp:
+            cfg.optim_wrapper.type = 'Amp'
+        return cfg
+
+    @property
+    def command(self) -> str:
+        """The same training alone."""
+        words = ['python', 'tools/train.py', self.path]
+        flags = {
+            '--data-root': self.root,
+            '--cache': self.cache,
+            '--calibrator': self.calibrator,
+            '--balancing': self.balancing,
+            '--seed': self.seed,
+        }
+        for flag, value in flags.items():
+            words += [] if value is None else [flag, str(value)]
+        words += ['--amp'] if self.amp else []
+        if self.options:
+            words += ['--cfg-options', *(f'{k}={_typed(v)}' for k, v in self.options.items())]
+        return shlex.join(words)
+
+
+def expand(
+    paths: Sequence[str],
+    out: Path,
+    calibrators: Sequence[str | None] = (None,),
+    balancings: Sequence[str | None] = (None,),
+    seeds: Sequence[int] = (0,),
+    axes: Mapping[str, Sequence[Any]] = {},
+    options: Mapping[str, Any] = {},
+    **same: Any,
+) -> list[Run]:
+    """Every combination, the seeds outermost: what is done first are whole tables of few seeds.
+
+    Args:
+        paths: of configs.
+        out: the folder of all runs' folders.
+        calibrators: as `mmcalib.config.parse_component` reads them.
+        balancings: likewise; None or 'none' is none.
+        seeds: of weights, order and augmentation.
+        axes: option to the values it takes in turn.
+        options: the same for all.
+        same: other fields of `Run`.
+
+    Raises:
+        ValueError: an axis is also an option, or two runs would have one folder.
+    """
+    if twice := sorted(axes.keys() & options.keys()):
+        raise ValueError(f'{twice} are both options of all runs and axes of the grid')
+    runs: dict[str, Run] = {}
+    chosen = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    for seed, path, axis, balancing, calibrator in product(
+        seeds, paths, chosen, balancings, calibrators
+    ):
+        balancing = None if balancing == 'none' else balancing
+        name = folder_name(path, axis, calibrator, balancing, seed)
+        run = Run(path, out / name, calibrator, balancing, seed, {**options, **axis}, **same)
+        if name in runs and runs[name] != run:
+            raise ValueError(
+                f'Two runs would be called {name}: {runs[name].command}; {run.command}'
+            )
+        runs[name] = run
+    return list(runs.values())
+
+
+def folder_name(
+    path: str,
+    axis: Mapping[str, Any],
+    calibrator: str | None,
+    balancing: str | None,
+    seed: int,
+) -> str:
+    """As base_conv_ave-fuser.type=Sum-VGMR-OGMGE-seed3."""
+    parts = [Path(path).stem, *(f'{k.removeprefix("model.")}={v}' for k, v in axis.items())]
+    parts += [part for part in (calibrator, balancing) if part]
+    return '-'.join([*map(config.plain_name, parts), f'seed{seed}'])
+
+
+def _typed(value: Any) -> str:
+    """A value as `--cfg-options` reads it."""
+    if isinstance(value, list | tuple):
+        return f'[{",".join(map(_typed, value))}]'
+    return str(value)
