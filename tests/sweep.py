@@ -65,6 +65,7 @@ RAW: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
         },
         (3, 1, 4, 4),
     ),
+    'MLP': ({'in_dim': 5, 'width': 4}, (4, 5)),
     'Recurrent': ({'in_dim': 5, 'width': 4}, (4, 5)),
     'ResNet': ({'in_channels': 1, 'tokens': 'frame'}, (3, 1, 33, 33)),
     'TemporalConv': ({'in_dim': 5, 'width': 4}, (4, 5)),
