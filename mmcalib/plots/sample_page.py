@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from mmcalib.plots.gate_map import draw_gate
 from mmcalib.plots.inputs import Shown
-from mmcalib.plots.style import centred, neutral, new_figure, note, say
+from mmcalib.plots.style import GROUPS, centred, neutral, new_figure, note, say, shorten
 
 AXES = {
     'spectrogram': ('time (step)', 'frequency (bin)'),
@@ -19,25 +19,33 @@ AXES = {
 
 
 def sample_page(
-    inputs: Mapping[str, Shown],
+    inputs: Mapping[str, Shown | str],
     gates: Mapping[str, np.ndarray],
     title: str,
     facts: Mapping[str, str] = {},
     name: str = 'gate',
     mark: str = '',
+    probability: Mapping[str, float] = {},
 ) -> Figure:
     """One row per modality: what the encoder saw, and the gate over time and feature.
 
     Args:
-        inputs: per modality, what a sample looks like.
+        inputs: per modality, what a sample looks like, or words where there is nothing to see.
         gates: per modality (L, D); NaN where the token is not real.
         title: of the page.
         facts: per modality, a line under its name: its values.
         name: of the gate.
         mark: what the data are, in front of the title.
+        probability: of some classes, drawn below, the first on top.
     """
-    figure = new_figure(9.5, 0.7 + 2.6 * len(inputs))
-    axes = figure.subplots(len(inputs), 2, squeeze=False, width_ratios=(1.6, 1))
+    bars_in = 0.6 + 0.25 * len(probability) if probability else 0.0
+    figure = new_figure(9.5, 0.7 + 2.6 * len(inputs) + bars_in)
+    pages: FigureBase = figure
+    if probability:
+        heights = (2.6 * len(inputs), bars_in)
+        pages, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+        _bars(below.subplots(), probability)
+    axes = pages.subplots(len(inputs), 2, squeeze=False, width_ratios=(1.6, 1))
     centre = neutral(name, list(gates.values()))
     for (left, right), (m, seen) in zip(axes, inputs.items(), strict=True):
         words = f'{m}: {facts[m]}' if facts.get(m) else m
@@ -51,9 +59,24 @@ def sample_page(
             right.set_ylabel('feature', fontsize=8)
             right.set_title(f'{name}, mean {np.nanmean(gate):.3f}', fontsize=9)
             figure.colorbar(image, ax=right, label=f'{name} (no unit)')
-        _input(left, seen)
+        if isinstance(seen, str):
+            say(left, seen)
+        else:
+            _input(left, seen)
     note(figure, title, mark)
     return figure
+
+
+def _bars(ax: Axes, probability: Mapping[str, float]) -> None:
+    places = np.arange(len(probability))[::-1]
+    bars = ax.barh(places, list(probability.values()), color=GROUPS['all'])
+    ax.bar_label(bars, fmt='%.3f', padding=3, fontsize=8)
+    ax.set_yticks(places, [shorten(label, 30) for label in probability], fontsize=8)
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)
+    ax.set_xlim(0, 1.1)
+    ax.set_xlabel('probability', fontsize=8)
+    ax.tick_params(labelsize=8)
 
 
 def _input(ax: Axes, seen: Shown) -> None:
