@@ -38,7 +38,9 @@ def test_the_bootstrap_agrees_with_a_loop_over_seeds_and_resamples():
         means.append(np.mean([a[s, drawn].mean() - b[s, drawn].mean() for s in range(seeds)]))
     differences = (a.astype(float) - b).mean(axis=0)
     found = bootstrap(differences[None], resamples=20_000, level=0.9)[0]
-    assert (found.low, found.high) == pytest.approx(np.quantile(means, (0.05, 0.95)), abs=0.009), 'a step is 1/120'
+    assert (found.low, found.high) == pytest.approx(np.quantile(means, (0.05, 0.95)), abs=0.009), (
+        'a step is 1/120'
+    )
     width = found.high - found.low
     assert width == pytest.approx(2 * 1.645 * differences.std() / np.sqrt(items), rel=0.05)
 
