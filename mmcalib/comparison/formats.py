@@ -21,7 +21,7 @@ LATEX = {
     '<': '$<$',
     '>': '$>$',
     '|': '$|$',
-    '"': r'\textquotedbl{}',
+    '"': r'\char34{}',
     "'": r'\textquotesingle{}',
     '±': r'$\pm$',
     '…': r'\ldots{}',

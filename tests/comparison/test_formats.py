@@ -148,6 +148,9 @@ def test_latex_escapes_what_is_special_there():
         r'a\_b \& 50\% \$x \#1 \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{}z'
     )
     assert escape('<0.001 ± –') == r'$<$0.001 $\pm$ --'  # noqa: RUF001
+    assert escape("""'a' "b" |""") == (
+        r'\textquotesingle{}a\textquotesingle{} \char34{}b\char34{} $|$'
+    )
     assert escape('-0.1 to +0.2') == '$-$0.1 to $+$0.2'
     assert escape('a-1 x+2 VGMR + OGM') == 'a-1 x+2 VGMR + OGM'
 
