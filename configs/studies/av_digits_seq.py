@@ -1,0 +1,21 @@
+# Spoken and handwritten digits: small ResNets + transformer, without calibration.
+#     python tools/prepare/manifest.py configs/studies/av_digits_conv.py --data-root DIR \
+#         --out cache/av_digits
+#     python tools/train.py configs/studies/av_digits_seq.py --data-root DIR \
+#         --cache cache/av_digits
+_base_ = [
+    '../_base_/runtime_study.py',
+    '../_base_/datasets/av_digits.py',
+    '../_base_/fusion/seq.py',
+]
+
+model = dict(
+    encoders=dict(
+        audio=dict(type='ResNet', depth=18, in_channels=1, base_channels=8, tokens='time'),
+        image=dict(type='ResNet', depth=18, base_channels=8),
+    ),
+    fuser=dict(width=64, depth=1),
+    head=dict(num_classes=_base_.num_classes),
+)
+train_cfg = dict(max_epochs=5)
+param_scheduler = dict(step_size=4)
