@@ -20,8 +20,8 @@ from mmcalib.engine.ordered_config import OrderedConfig
 FORMAT = 1
 LETTERS = 8  # of the sum in the file's name, as OpenMMLab has it
 TOLD = (  # by test.json
-    *('test', 'selection', 'data', 'seed', 'calibrator', 'balancing', 'options', 'parameters'),
-    *('calibrator_parameters', 'epochs', 'sample_data', 'setting'),
+    *('test', 'selection', 'data', 'seed', 'calibrator', 'balancing', 'options', 'tuned'),
+    *('parameters', 'calibrator_parameters', 'epochs', 'sample_data', 'setting'),
 )
 PROVENANCE = ('command', 'commit', 'torch', 'device', 'config')
 FOLDERS = ('root', 'cache', 'work_dir')  # of these nothing is left if they are not relative
@@ -111,7 +111,8 @@ def told(held: checkpoints.Held) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def name_of(held: checkpoints.Held) -> str:
     """Of the run: as its experiment is called, else its folder."""
-    return str(held.meta.get('experiment_name') or held.path.absolute().parent.name or 'model')
+    given = held.config.get('experiment_name'), held.meta.get('experiment_name')
+    return str(given[0] or given[1] or held.path.absolute().parent.name or 'model')
 
 
 def with_files(value: Any) -> Any:

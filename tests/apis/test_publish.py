@@ -46,7 +46,7 @@ def texts(value):
 
 def test_the_name_ends_in_the_sum_and_again_gives_the_same_file(run, made, tmp_path):
     digest = hashlib.sha256(made.path.read_bytes()).hexdigest()
-    assert made.path.name.endswith(f'-{digest[:8]}.pth') and made.path.parent == run
+    assert made.path == run / f'tiny-{digest[:8]}.pth'
     assert publish(run, tmp_path / 'mine.pth').path.name == f'mine-{digest[:8]}.pth'
     assert publish(run, tmp_path).path == tmp_path / made.path.name
     with pytest.raises(ValueError, match=r"mine\.zip'\); a file \.pth or a folder"):
