@@ -11,7 +11,9 @@ VERSION = next(
     if line.startswith('__version__')
 )
 HF = ['transformers>=4.44']  # the encoder HuggingFace
-TEST = ['pytest>=8', 'pytest-xdist>=3.5', *HF]
+SEARCH = ['optuna>=4']  # tools/search.py
+SLURM = ['submitit>=1.5']  # tools/compare.py --slurm
+TEST = ['pytest>=8', 'pytest-xdist>=3.5', *HF, *SEARCH, *SLURM]
 
 setup(
     name='mmcalib',
@@ -38,5 +40,11 @@ setup(
         'tqdm>=4.66',
         'setuptools',  # mmengine's environment report imports distutils
     ],
-    extras_require={'hf': HF, 'test': TEST, 'dev': [*TEST, 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5']},
+    extras_require={
+        'hf': HF,
+        'search': SEARCH,
+        'slurm': SLURM,
+        'test': TEST,
+        'dev': [*TEST, 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5'],
+    },
 )

@@ -17,17 +17,18 @@ from mmcalib.engine.atomic_backend import AtomicBackend
 from mmcalib.engine.balancing import Balancing, unwrap
 from mmcalib.engine.runner import Runner
 from mmcalib.hooks.run_record import RunRecord
+from mmcalib.registry import HOOKS
 from mmcalib.verification.splits import ids, targets
 
 RECORD = 'test.json'
 Record = dict[str, Any]
 
 
-def train(cfg: Config) -> Record | None:
+def train(cfg: Config) -> Record:
     """Train one config as `mmcalib.config.load` gives it, and test the checkpoint it selects.
 
-    Returns what `test.json` in the work dir then holds; None for a config without a test split.
-    docs/comparison.md lists it.
+    Returns what `test.json` in the work dir then holds, as docs/comparison.md lists it. Without a
+    test split nothing is tested, and its `test` is empty.
     """
     if cfg.sample_data:
         config.prepare_sample(cfg)
@@ -35,11 +36,9 @@ def train(cfg: Config) -> Record | None:
     keep = RunRecord()
     runner.register_hook(keep)
     runner.train()
-    if cfg.get('test_dataloader') is None:
-        return None
     best = runner.message_hub.get_info('best_ckpt') if cfg.get('val_cfg') is not None else None
     meta = runner.load_checkpoint(best)['meta'] if best else {}
-    metrics = runner.test()
+    metrics = runner.test() if cfg.get('test_dataloader') is not None else {}
     model = unwrap(runner.model)
     record = {
         **asked(cfg, runner),
@@ -67,27 +66,41 @@ def train(cfg: Config) -> Record | None:
 
 
 def asked(cfg: Config, runner: Runner) -> Record:
-    """What was to be trained, in words that compare.
-
-    `setting` is the same for runs that differ in calibrator, balancing and seed only.
-    """
+    """What was to be trained, in words that compare."""
     given = cfg.get('asked', {})
-    balancing = {type(hook) for hook in runner.hooks if isinstance(hook, Balancing)}
-    names = {kind.__name__ for kind in balancing}
-    hooks = [h for h in cfg.get('custom_hooks', []) if isinstance(h, dict)]
-    plain = json.loads(json.dumps(cfg.to_dict(), default=str))
-    plain['model'].pop('calibrator', None)
-    plain['custom_hooks'] = [h for h in plain.get('custom_hooks', []) if h['type'] not in names]
-    for key in ('randomness', 'work_dir', 'experiment_name', 'asked', 'resume', 'load_from'):
-        plain.pop(key, None)
+    kinds = [type(hook).__name__ for hook in runner.hooks if isinstance(hook, Balancing)]
+    balancing = [hook for hook in hooks(cfg) if hook['type'] in kinds]
     return {
         'config': given.get('config', cfg.filename),
         'calibrator': config.spell_component(cfg.model.get('calibrator', {'type': 'Identity'})),
-        'balancing': ', '.join(config.spell_component(h) for h in hooks if h['type'] in names),
-        'options': json.loads(json.dumps(given.get('options', {}), default=str)),
+        'balancing': ', '.join(map(config.spell_component, balancing)),
+        'options': plain(given.get('options', {})),
+        'tuned': plain(given.get('tuned', {})),
         'command': given.get('command', ''),
-        'setting': sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16],
+        'setting': given.get('setting') or setting(cfg),
     }
+
+
+def setting(cfg: Config) -> str:
+    """16 letters that are the same for runs that differ in calibrator, balancing and seed only."""
+    rest = plain(cfg.to_dict())
+    rest['model'].pop('calibrator', None)
+    methods = [h['type'] for h in hooks(cfg) if issubclass(HOOKS.get(h['type']), Balancing)]
+    rest['custom_hooks'] = [h for h in hooks(cfg) if h['type'] not in methods]
+    for key in ('randomness', 'work_dir', 'experiment_name', 'asked', 'resume', 'load_from'):
+        rest.pop(key, None)
+    return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def hooks(cfg: Config) -> list[dict[str, Any]]:
+    """The custom hooks that a config names."""
+    given = plain(cfg.get('custom_hooks') or [])
+    return [hook for hook in given if isinstance(hook, dict) and isinstance(hook['type'], str)]
+
+
+def plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def selection(cfg: Config, runner: Runner, meta: Mapping[str, Any]) -> Record | None:

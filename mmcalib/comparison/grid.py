@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from mmcalib import config
+from mmcalib.apis.train import setting
 
 
 class Run(NamedTuple):
@@ -20,6 +21,7 @@ class Run(NamedTuple):
     balancing: str | None = None
     seed: int = 0
     options: Mapping[str, Any] = {}
+    tuned: Mapping[str, Any] = {}  # more options, which belong to the method
     root: str | None = None
     cache: str | None = None
     amp: bool = False
@@ -34,14 +36,17 @@ class Run(NamedTuple):
         """The config of the run, which resumes where an earlier start of it ended."""
         cfg = config.load(
             self.path,
-            self.options,
+            {**self.options, **self.tuned},
             self.root,
             self.calibrator,
             self.seed,
             self.balancing,
             self.cache,
         )
-        cfg.asked.command = self.command
+        cfg.asked = dict(config=self.path, options=self.options, command=self.command)
+        if self.tuned:  # it is compared with runs that are not tuned, or otherwise
+            untuned = self._replace(tuned={}).load()
+            cfg.asked = dict(cfg.asked, tuned=self.tuned, setting=setting(untuned))
         cfg.work_dir, cfg.resume = str(self.folder), True
         if self.amp:
             cfg.optim_wrapper.type = 'Amp'
@@ -61,8 +66,8 @@ class Run(NamedTuple):
         for flag, value in flags.items():
             words += [] if value is None else [flag, str(value)]
         words += ['--amp'] if self.amp else []
-        if self.options:
-            words += ['--cfg-options', *(f'{k}={_typed(v)}' for k, v in self.options.items())]
+        if options := {**self.options, **self.tuned}:
+            words += ['--cfg-options', *(f'{k}={_typed(v)}' for k, v in options.items())]
         return shlex.join(words)
 
 
@@ -74,6 +79,7 @@ def expand(
     seeds: Sequence[int] = (0,),
     axes: Mapping[str, Sequence[Any]] = {},
     options: Mapping[str, Any] = {},
+    tuned: Mapping[str, Mapping[str, Any]] = {},
     **same: Any,
 ) -> list[Run]:
     """Every combination, the seeds outermost: what is done first are whole tables of few seeds.
@@ -86,6 +92,7 @@ def expand(
         seeds: of weights, order and augmentation.
         axes: option to the values it takes in turn.
         options: the same for all.
+        tuned: options of one method each, by `method_name`.
         same: other fields of `Run`.
 
     Raises:
@@ -100,13 +107,19 @@ def expand(
     ):
         balancing = None if balancing == 'none' else balancing
         name = folder_name(path, axis, calibrator, balancing, seed)
-        run = Run(path, out / name, calibrator, balancing, seed, {**options, **axis}, **same)
+        own = tuned.get(method_name(calibrator, balancing), {})
+        run = Run(path, out / name, calibrator, balancing, seed, {**options, **axis}, own, **same)
         if name in runs and runs[name] != run:
             raise ValueError(
                 f'Two runs would be called {name}: {runs[name].command}; {run.command}'
             )
         runs[name] = run
     return list(runs.values())
+
+
+def method_name(calibrator: str | None, balancing: str | None) -> str:
+    """As 'VGMR(width=8) + OGMGE'."""
+    return ' + '.join(part for part in (calibrator, balancing) if part)
 
 
 def folder_name(
