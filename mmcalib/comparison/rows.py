@@ -1,4 +1,4 @@
-"""From results to rows: one table per config and options, one row per method."""
+"""From results to rows: one table per setting, one row per method."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -57,6 +57,9 @@ def make_tables(
 ) -> list[Table]:
     """Tables and their rows in the order in which the results come.
 
+    Runs of one config with the same options are one table; so are those of two configs that differ
+    in their calibrator only, under the name of the first.
+
     Args:
         results: of finished runs.
         baseline: a method, as `Result.method` spells it.
@@ -68,11 +71,13 @@ def make_tables(
             were tested on different items.
     """
     groups: dict[Group, dict[str, dict[int, Result]]] = {}
+    named: dict[str, Group] = {}
     for result in results:
-        runs = groups.setdefault(result.group, {}).setdefault(result.method, {})
+        group = named.setdefault(result.setting, result.group) if result.setting else result.group
+        runs = groups.setdefault(group, {}).setdefault(result.method, {})
         if result.seed in runs:
             raise ValueError(
-                f'{runs[result.seed].folder} and {result.folder} are both {result.group}, '
+                f'{runs[result.seed].folder} and {result.folder} are both {group}, '
                 f'{result.method}, seed {result.seed}; a table takes one run of each seed'
             )
         runs[result.seed] = result

@@ -256,3 +256,15 @@ def test_a_run_that_diverged_is_shown_and_not_tested(tmp_path):
     assert versus.interval is None
     assert versus.p_t == versus.p_wilcoxon == (None, None)
     assert versus.record == (0, 0, 0)
+
+
+def test_two_configs_that_differ_in_their_calibrator_only_are_one_table(run):
+    same = dict(setting='s')
+    one, other = (
+        run([1, 0], config='configs/base_x.py', **same),
+        run([1, 1], config='configs/calib_x.py', calibrator='VGMR', **same),
+    )
+    (table,) = make_tables([one, other])
+    assert str(table.group) == 'base_x'
+    assert [row.method for row in table.rows] == ['Identity', 'VGMR']
+    assert len(make_tables([one, other._replace(setting='t')])) == 2
