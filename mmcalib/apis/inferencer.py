@@ -16,7 +16,7 @@ from mmcalib.apis.result import Page, Result
 from mmcalib.config import plain
 from mmcalib.contract import Signal, Signals
 from mmcalib.datasets.collate import collate
-from mmcalib.engine.observe import Observed, gate_name, observe, pooled, unmoved, whole_gates
+from mmcalib.engine.observe import Observed, gate_name, observe, pooled, whole_gates
 from mmcalib.heads.localize import Localize
 from mmcalib.heads.multi_label import MultiLabel
 from mmcalib.heads.regress import Regress
@@ -193,12 +193,11 @@ class Inferencer:
     def _predict(self, batch: Sequence[Loaded], keep: bool) -> Iterator[Result]:
         inputs = _collated(batch, self.modalities)
         inputs = self.model.data_preprocessor({'inputs': inputs}, False)['inputs']
-        with unmoved():
-            seen = observe(self.model, inputs)
-            output = seen.prediction
-            if self.balancing is not None:
-                rows = self.model(inputs=inputs, mode='predict')
-                output = torch.stack([row['prediction'] for row in rows])
+        seen = observe(self.model, inputs)
+        output = seen.prediction
+        if self.balancing is not None:
+            rows = self.model(inputs=inputs, mode='predict')
+            output = torch.stack([row['prediction'] for row in rows])
         evidence = _evidence(seen, self.modalities)
         gates = whole_gates(seen, len(batch)) if keep else {}
         gate = gate_name(seen.calibration.evidence)
