@@ -1,13 +1,19 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 
 from mmcalib import config
+from mmcalib.engine.epoch_sampler import EpochSampler
+from mmcalib.engine.runner import Runner
 from mmcalib.samples.ave import generate
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
+SHARED = Path(__file__).parents[2] / 'shared' / 'data'
 PAIRS = sorted(p.name[len('base_') :] for p in CONFIGS.glob('base_*.py'))
+STUDIES = sorted((CONFIGS / 'studies').glob('*.py'))
+TABLES = [p for p in STUDIES if p.stem.startswith(('cremad_votes', 'mosi_features'))]
 
 FILE = """
 data = dict(type='AVE', root='{root}', frames=1)
@@ -41,11 +47,65 @@ def test_the_calibrated_config_is_the_base_and_one_key(name):
     assert 'calibrator' not in base['model']
 
 
-@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', [*sorted(CONFIGS.glob('*.py')), *STUDIES], ids=lambda p: p.stem)
 def test_every_config_survives_a_dump(path, tmp_path):
     cfg = config.load(str(path))
     cfg.dump(tmp_path / 'dumped.py')
     assert Config.fromfile(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize('path', STUDIES, ids=lambda p: p.stem)
+def test_a_study_leaves_the_calibrator_to_the_command_and_observes_nothing(path):
+    cfg = config.load(str(path), seed=3)
+    assert 'calibrator' not in cfg.model
+    hooks = {hook.type for hook in cfg.custom_hooks}
+    runtime = Config.fromfile(str(CONFIGS / '_base_' / 'runtime.py'), lazy_import=False)
+    assert {hook.type for hook in runtime.custom_hooks} - hooks == {
+        'TrainingDynamics',
+        'FeatureDump',
+    }
+    for loader in config.LOADERS:
+        assert cfg[loader].num_workers == 0
+        assert 'persistent_workers' not in cfg[loader]
+
+
+def train_briefly(path: Path, root: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One epoch of two steps, on four samples of a split each; every stage learns."""
+    monkeypatch.setattr(EpochSampler, '__len__', lambda sampler: min(4, len(sampler.dataset)))
+    options = {'train_cfg.max_epochs': 1, 'work_dir': str(work_dir)}
+    options |= {f'{loader}.batch_size': 2 for loader in config.LOADERS}
+    runner = Runner.from_cfg(config.load(str(path), options, str(root), calibrator='VGMR'))
+    before = {key: value.clone() for key, value in runner.model.state_dict().items()}
+    runner.train()
+    assert 0 <= runner.test()['accuracy'] <= 1
+    after = runner.model.state_dict()
+    assert all(value.isfinite().all() for value in after.values())
+    moved = {key.split('.')[0] for key, value in after.items() if not value.equal(before[key])}
+    assert {'encoders', 'calibrator', 'head'} <= moved
+    assert runner.iter == 2
+
+
+@pytest.mark.parametrize('path', STUDIES, ids=lambda p: p.stem)
+@pytest.mark.skipif(not SHARED.exists(), reason='no shared data on this machine')
+def test_a_study_trains_on_its_real_data(path, tmp_path, monkeypatch):
+    name = Path(config.load(str(path)).train_dataloader.dataset.root)
+    root = SHARED / name.relative_to('data')
+    train_briefly(path, root, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize('path', TABLES, ids=lambda p: p.stem)
+def test_a_study_of_vectors_trains_on_a_table_of_its_shape(path, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    cfg = config.load(str(path))
+    widths = {m: encoder.in_dim for m, encoder in cfg.model.encoders.items()}
+    np.savez(
+        tmp_path / 'some.npz',
+        id=[f'{k:02}' for k in range(36)],
+        split=['train', 'val', 'test'] * 12,
+        target=np.arange(36) // 3 % cfg.model.head.num_classes,
+        **{m: random.normal(size=(36, width)).astype(np.float32) for m, width in widths.items()},
+    )
+    train_briefly(path, tmp_path / 'some.npz', tmp_path, monkeypatch)
 
 
 def test_all_loaders_get_the_shared_arguments_and_their_own_win(file, tmp_path):
