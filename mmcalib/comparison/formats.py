@@ -107,7 +107,7 @@ def as_markdown(tables: Sequence[Table], failed: Failed = ()) -> str:
         lines += [pipes(cells) for cells in body(table)]
         lines += ['', *(f'- {plain(note)}' for note in table.notes)]
         lines += ['', 'Where the rows come from:', '']
-        lines += [f'- {line}' for line in origins(table, code)]
+        lines += [f'- {line}' for line in origins(table, plain, code)]
         lines += ['']
     if failed:
         lines += ['## Failed runs', '', *(f'- {plain(n)}: {code(error)}' for n, error in failed)]
@@ -135,20 +135,23 @@ def code(text: str) -> str:
     return f'{ticks}{gap}{text}{gap}{ticks}'
 
 
-def origins(table: Table, quote: Callable[[str], str] = str) -> list[str]:
+def origins(
+    table: Table, text: Callable[[str], str] = str, quote: Callable[[str], str] = str
+) -> list[str]:
     """Where the rows come from: what they share in the first line, then a line for each.
 
     Args:
         table: with its rows.
-        quote: puts a command between signs.
+        text: writes words in the format asked for.
+        quote: writes a command.
     """
     every = [row.provenance._asdict() for row in table.rows]
     shared = [key for key in every[0] if key != 'command' and len({e[key] for e in every}) == 1]
-    lines = ['All rows: ' + said({key: every[0][key] for key in shared})] if shared else []
+    lines = [f'All rows: {text(said({k: every[0][k] for k in shared}))}'] if shared else []
     for row, facts in zip(table.rows, every, strict=True):
-        rest = said({k: v for k, v in facts.items() if k not in ('command', *shared)})
+        rest = text(said({k: v for k, v in facts.items() if k not in ('command', *shared)}))
         command = quote(facts['command']) if facts['command'] else ''
-        lines.append(f'{row.method}: {"; ".join(filter(None, (command, rest)))}')
+        lines.append(f'{text(row.method)}: {"; ".join(filter(None, (command, rest)))}')
     return lines
 
 

@@ -10,7 +10,17 @@ import pytest
 from result_folders import write_classified
 
 from mmcalib.comparison.dots import dots
-from mmcalib.comparison.formats import as_csv, as_latex, as_markdown, body, escape, head, p_value
+from mmcalib.comparison.formats import (
+    as_csv,
+    as_latex,
+    as_markdown,
+    body,
+    code,
+    escape,
+    head,
+    p_value,
+    plain,
+)
 from mmcalib.comparison.page import as_page
 from mmcalib.comparison.result import read_result
 from mmcalib.comparison.rows import make_tables
@@ -72,6 +82,15 @@ def test_markdown_has_the_cells_of_every_row(results):
     assert lines[3][0] == NAME
     assert '**SAMPLE DATA' not in text
     assert 'Failed' not in text
+
+
+def test_markdown_escapes_what_is_special_there_and_no_more():
+    assert plain('a_b *c* _d_ [e] <i> <0.1 `f` \\ g\n|') == (
+        r'a_b \*c\* \_d\_ \[e] \<i> <0.1 \`f\` \\ g |'
+    )
+    assert code('a') == '`a`'
+    assert code('a `b` ``c') == '```a `b` ``c```'
+    assert (code('`a'), code('a`')) == ('`` `a ``', '`` a` ``')
 
 
 def test_the_cells_are_the_numbers_of_the_row(results):
@@ -158,12 +177,12 @@ def test_latex_escapes_what_is_special_there():
 def test_latex_has_as_many_cells_as_columns_and_nothing_unsafe(results):
     tables = make_tables(results)
     text = as_latex(tables, FAILED)
-    code = [line for line in text.splitlines() if line and not line.startswith('%')]
-    assert code[1] == '\\toprule'
-    assert (code[3], code[-2], code[-1]) == ('\\midrule', '\\bottomrule', '\\end{tabular}')
+    lines = [line for line in text.splitlines() if line and not line.startswith('%')]
+    assert lines[1] == '\\toprule'
+    assert (lines[3], lines[-2], lines[-1]) == ('\\midrule', '\\bottomrule', '\\end{tabular}')
     width = len(head(tables[0]))
-    assert code[0] == f'\\begin{{tabular}}{{l{"r" * (width - 1)}}}'
-    for line in (code[2], *code[4:-2]):
+    assert lines[0] == f'\\begin{{tabular}}{{l{"r" * (width - 1)}}}'
+    for line in (lines[2], *lines[4:-2]):
         assert len(re.split(r'(?<!\\)&', line)) == width
         assert line.endswith(' \\\\')
         assert not re.search(r'(?<!\\)[%#_]', line), line
@@ -174,11 +193,14 @@ def test_latex_has_as_many_cells_as_columns_and_nothing_unsafe(results):
 
 
 def test_every_row_says_where_it_comes_from(results):
-    changed = [r._replace(commit='def') if r.seed == 0 else r for r in results[:3]]
+    results = [r._replace(torch='*') for r in results]
+    changed = [r._replace(commit='d*') if r.seed == 0 else r for r in results[:3]]
     tables = make_tables([*changed, *results[3:]])
     text = as_markdown(tables)
     assert '- Identity: `python tools/train.py configs/x.py --seed SEED # SEED in 0 1 2`; ' in text
-    assert 'commit def; abc1234\n' in text
+    assert r'commit d\*; abc1234' in text
+    assert r'torch \*; device cpu' in text
+    assert f'- {NAME.replace("<", chr(92) + "<")}: `python' in text
     assert f'All rows: data AVE data/ave; sha256 {"ab" * 8}; split 40 train, 8 val' in text
     assert 'selection highest accuracy on val' in text
 
