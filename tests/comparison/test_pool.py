@@ -110,7 +110,7 @@ def test_a_run_that_another_process_is_at_is_waited_for(tmp_path):
     assert {how.name for how in ended.values()} == {'done'}
 
 
-def test_a_run_whose_process_was_second_to_another_is_waited_for(tmp_path):
+def test_a_run_whose_process_was_second_to_another_is_waited_for(tmp_path, monkeypatch):
     (run,) = grid(tmp_path, 'late', seeds=1)
     locks = []
 
@@ -126,18 +126,17 @@ def test_a_run_whose_process_was_second_to_another_is_waited_for(tmp_path):
             assert not self.started or locks[0].closed
             return super().submit(run)
 
-    def look(run, looks=[]):
-        looks.append(1)
+    looks = []
+
+    def look(run):
+        looks.append(run)
         if len(looks) == 6:
             locks[0].close()
         return state(run)
 
     executor = LetGo({'late': find_it_locked})
-    pool_state, pool.state = pool.state, look
-    try:
-        ended = pool.do_all([run], executor, 1)
-    finally:
-        pool.state = pool_state
+    monkeypatch.setattr(pool, 'state', look)
+    ended = pool.do_all([run], executor, 1)
     assert len(executor.started) == 2 and ended[run.name].name == 'done'
 
 
