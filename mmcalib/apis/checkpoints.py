@@ -23,7 +23,6 @@ class Held(NamedTuple):
     config: dict[str, Any]
     state: dict[str, Any]  # tensors by name
     meta: dict[str, Any]  # mmengine's, and `published`, the record of a published one
-    balancing: dict[str, Any]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def read(given: str | Path) -> Held:
             config = in_order(config, state, meta)
     if not isinstance(config.get('model'), dict):
         raise ValueError(f'{path}: its config names no model, but {sorted(map(str, config))}')
-    return Held(path, config, dict(state), meta, dict(loaded.get('balancing') or {}))
+    return Held(path, config, dict(state), meta)
 
 
 def parse(text: str, place: str) -> dict[str, Any]:

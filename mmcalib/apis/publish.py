@@ -72,11 +72,8 @@ def publish(source: str | Path, out: str | Path | None = None) -> Published:
         'published': {**cleaned(record), 'format': FORMAT, 'mmcalib': __version__},
     }
     state = {name: tensor(value, name) for name, value in held.state.items()}
-    whole = {'meta': plain(meta), 'state_dict': state}
-    if held.balancing:
-        whole['balancing'] = plain(held.balancing)
     file = io.BytesIO()
-    torch.save(whole, file)
+    torch.save({'meta': plain(meta), 'state_dict': state}, file)
     given = Path(out).expanduser() if out is not None else held.path.parent
     if out is None or given.is_dir():
         given = given / f'{name_of(held)}.pth'
