@@ -19,7 +19,6 @@ from mmcalib.datasets.collate import collate
 from mmcalib.engine.observe import Observed, gate_name, observe, pooled, whole_gates
 from mmcalib.heads.localize import Localize
 from mmcalib.heads.multi_label import MultiLabel
-from mmcalib.heads.regress import Regress
 from mmcalib.media import MediaError
 from mmcalib.plots.inputs import shown
 
@@ -319,7 +318,7 @@ def _load(model: Any, state: Mapping[str, Any], place: str) -> None:
 
 def _classes(head: Any, data: Mapping[str, Any], place: str) -> tuple[str, ...] | None:
     """The names of the head's classes; their numbers where the checkpoint does not tell; None."""
-    if isinstance(head, Regress) or not hasattr(head, 'num_classes'):
+    if not hasattr(head, 'num_classes'):
         return None
     names = data.get('classes') or [str(k) for k in range(head.num_classes)]
     if len(names) != head.num_classes:

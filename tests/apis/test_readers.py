@@ -120,6 +120,9 @@ WIDTHS = {'text': 4, 'audio': 3, 'vision': 2}
 @pytest.mark.parametrize('writer', [mult, mmsa])
 def test_utterances_are_arrays(tmp_path, writer, aligned):
     truth = utterances({**WIDTHS, 'text': 768 if writer is mmsa else 4}, aligned)
+    # Real steps of nothing: told by a length, or by the other modalities.
+    truth['test'][0].x['text'][0] = 0
+    truth['test'][0].x['audio'][:2] = 0
     data = mmsa(truth, aligned) if writer is mmsa else mult(truth)
     given = dict(type='MOSI', root=str(save(data, tmp_path / 'mosi.pkl')), length=5)
     train, test = parts({**given, 'standardise': ['audio'], 'target': 'regression'})
