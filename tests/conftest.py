@@ -1,5 +1,6 @@
 """What every test shares: one seed, and one warning that is not ours."""
 
+import logging
 import os
 
 import pytest
@@ -18,3 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pytest's capture off the log of all that torch traces, which would take minutes."""
+    log = logging.getLogger('torch.__trace')
+    monkeypatch.setattr(log, 'handlers', [])
+    monkeypatch.setattr(log, 'propagate', True)  # pytest listens to each logger that does not

@@ -28,5 +28,5 @@ class ChannelScale(Calibrator):
         scaled, gate = {}, {}
         for m in self.modalities:
             scaled[m] = Signal(signals[m].clean() * self.scales[m], signals[m].mask)
-            gate[m] = self.scales[m].detach().expand(len(signals[m].mask), -1)
+            gate[m] = self.scales[m].detach().expand(signals[m].mask.shape[0], -1)
         return Calibration(scaled, evidence={'gate': gate})

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmcalib.contract import Encoder, Signal
 from mmcalib.engine.audio_backend import torchaudio
+from mmcalib.entries import gather, scatter
 from mmcalib.registry import ENCODERS
 
 TOKENS = ('all', 'first', 'mean')
@@ -112,7 +113,7 @@ class HuggingFace(Encoder):
             ids = raw.x.long().masked_fill(~raw.mask, self.pad_id)
             given = {'input_ids': ids, 'attention_mask': raw.mask.long()}
         else:
-            given = {self.model.main_input_name: raw.x[raw.mask]}
+            given = {self.model.main_input_name: gather(raw.x, raw.mask, self.training)}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             out = self.model(**given, output_hidden_states=True, return_dict=True)
             # Poolers, and layers above the chosen one, take no part: under DDP each still owes
@@ -130,7 +131,7 @@ class HuggingFace(Encoder):
             return Signal(x.unsqueeze(1), signal.present.unsqueeze(1))
         if self.tokens != 'all':
             states = states[:, :1] if self.tokens == 'first' else states.mean(1, keepdim=True)
-        x = states.new_zeros(*real.shape, *states.shape[1:]).index_put((real,), states)
+        x = scatter(states, real)
         mask = real.unsqueeze(-1).expand(*x.shape[:3])
         return Signal(rearrange(x, 'b l t d -> b (l t) d'), rearrange(mask, 'b l t -> b (l t)'))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmcalib.contract import Encoder, Signal
+from mmcalib.entries import gather, scatter
 from mmcalib.registry import ENCODERS
 
 
@@ -130,7 +131,7 @@ class ResNet(Encoder):
 
     def encode(self, raw: Signal) -> Signal:
         self.check(raw)
-        return self.tokenise(self.features(raw.x[raw.mask]), raw.mask)
+        return self.tokenise(self.features(gather(raw.x, raw.mask, self.training)), raw.mask)
 
     def levels(self, raw: Signal) -> list[Signal]:
         """Raw (B', L, C, H, W) -> tokens of layer2, layer3 and layer4, as many at each level.
@@ -139,7 +140,7 @@ class ResNet(Encoder):
         layer4, which begin at the same times.
         """
         self.check(raw)
-        maps = self.stages(raw.x[raw.mask])[1:]
+        maps = self.stages(gather(raw.x, raw.mask, self.training))[1:]
         return [self.tokenise(m, raw.mask, 2 ** (2 - k)) for k, m in enumerate(maps)]
 
     @property
@@ -165,13 +166,11 @@ class ResNet(Encoder):
             if pool > 1:
                 columns = F.avg_pool1d(columns, pool, ceil_mode=True)
             columns = rearrange(columns, 'n d w -> n w d')
-            x = columns.new_zeros(*real.shape, *columns.shape[1:])
-            x = x.index_put((real,), columns)
+            x = scatter(columns, real)
             mask = real.unsqueeze(-1).expand(*x.shape[:3])
             return Signal(rearrange(x, 'b l w d -> b (l w) d'), rearrange(mask, 'b l w -> b (l w)'))
         frames = reduce(maps, 'n d h w -> n d', 'mean')
-        x = frames.new_zeros(*real.shape, frames.shape[-1]).index_put((real,), frames)
-        signal = Signal(x, real)
+        signal = Signal(scatter(frames, real), real)
         if self.tokens == 'frame':
             return signal
         return Signal(rearrange(signal.mean(), 'b d -> b 1 d'), signal.present.unsqueeze(1))

@@ -125,8 +125,8 @@ class Bottleneck(Fuser):
         """(B, L, D) -> (B, 1 + L, width): a class token, which is always real, and the tokens."""
         x = self.project[modality](signal.clean())
         x = x + sines(distances(signal.mask), self.out_dim).to(x.dtype)
-        first = self.classes[modality].to(x.dtype).expand(len(x), 1, -1)
-        real = signal.mask.new_ones(len(x), 1)
+        first = self.classes[modality].to(x.dtype).expand(x.shape[0], 1, -1)
+        real = signal.mask.new_ones(x.shape[0], 1)
         return Signal(torch.cat([first, x], dim=1), torch.cat([real, signal.mask], dim=1))
 
 

@@ -97,7 +97,7 @@ class Branch(nn.Module):
         found = torch.cat([stack(target, sources[s]) for s, stack in self.cross.items()], dim=-1)
         tokens = self.memory(Signal(found, target.mask))
         last = target.mask.shape[1] - 1 - target.mask.flip(1).int().argmax(dim=1)
-        rows = torch.arange(len(last), device=last.device)
+        rows = torch.arange(last.shape[0], device=last.device)
         return tokens[rows, last] * target.present.unsqueeze(-1)
 
 
