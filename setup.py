@@ -10,10 +10,11 @@ VERSION = next(
     for line in (HERE / 'mmcalib' / '__init__.py').read_text().splitlines()
     if line.startswith('__version__')
 )
+EXPORT = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']  # apis/export.py, to ONNX
 HF = ['transformers>=4.44']  # the encoder HuggingFace
 SEARCH = ['optuna>=4']  # tools/search.py
 SLURM = ['submitit>=1.5']  # tools/compare.py --slurm
-TEST = ['pytest>=8', 'pytest-xdist>=3.5', *HF, *SEARCH, *SLURM]
+TEST = ['pytest>=8', 'pytest-xdist>=3.5', *EXPORT, *HF, *SEARCH, *SLURM]
 
 setup(
     name='mmcalib',
@@ -41,6 +42,7 @@ setup(
         'setuptools',  # mmengine's environment report imports distutils
     ],
     extras_require={
+        'export': EXPORT,
         'hf': HF,
         'search': SEARCH,
         'slurm': SLURM,
