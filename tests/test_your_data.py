@@ -54,7 +54,7 @@ def test_every_block_of_the_tutorial_runs_and_its_models_learn(tmp_path):
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     heard = done.stdout + done.stderr
     assert done.returncode == 0, heard
@@ -70,7 +70,7 @@ def test_every_block_of_the_tutorial_runs_and_its_models_learn(tmp_path):
     assert whole.keys() == silent.keys() == some.keys()
     assert silent['mAP'] < whole['mAP'], 'colours alone mislead'
     table = (tmp_path / 'work_dirs' / 'compare' / 'table.md').read_text()
-    assert re.findall(r'^\| (\w+) \| 0\.', table, re.MULTILINE) == ['Identity', 'VGMR', 'NormOnly']
+    assert re.findall(r'^\| (\w+) \| [01]\.', table, re.MULTILINE) == ['Identity', 'VGMR', 'NormOnly']
     alone = result(tmp_path / 'work_dirs' / 'mine-VGMR' / 'test.json')
     grid = result(tmp_path / 'work_dirs' / 'compare' / 'mine-VGMR-seed0' / 'test.json')
     assert grid['test'] == alone['test'] and grid['setting'] == alone['setting']

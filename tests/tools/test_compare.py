@@ -86,7 +86,7 @@ def test_a_failure_is_listed_and_the_rest_is_done(whole, config, tmp_path):
     options = ['--set', 'optim_wrapper.optimizer.lr=0.1,oops', '--seeds', '1', '--jobs', '2']
     code, table, err = finish(start(config, *options, '--out', tmp_path))
     assert code == 1
-    assert 'FAILED: ' in err and 'lr=oops' in err and 'FAILED' in table
+    assert 'FAILED: ' in err and 'lr=oops' in err and 'lr=oops-seed0: `TypeError' in table
     assert len(rows(tmp_path)) == 1
 
 
