@@ -122,4 +122,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    command.heed_signals()
     sys.exit(main())

@@ -86,4 +86,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    command.heed_signals()
     sys.exit(main())

@@ -21,6 +21,7 @@ from mmcalib.registry import HOOKS
 from mmcalib.verification.splits import ids, targets
 
 RECORD = 'test.json'
+OF_THE_RUN = ('randomness', 'work_dir', 'experiment_name', 'asked', 'resume', 'load_from', 'launcher')
 Record = dict[str, Any]
 
 
@@ -87,7 +88,7 @@ def setting(cfg: Config) -> str:
     rest['model'].pop('calibrator', None)
     methods = [h['type'] for h in hooks(cfg) if issubclass(HOOKS.get(h['type']), Balancing)]
     rest['custom_hooks'] = [h for h in hooks(cfg) if h['type'] not in methods]
-    for key in ('randomness', 'work_dir', 'experiment_name', 'asked', 'resume', 'load_from'):
+    for key in OF_THE_RUN:
         rest.pop(key, None)
     return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
 

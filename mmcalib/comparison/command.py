@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,12 @@ from mmcalib.comparison.pool import Executor
 from mmcalib.comparison.slurm import Slurm
 from mmcalib.config import parse_component
 from mmcalib.registry import CALIBRATORS, HOOKS
+
+
+def heed_signals() -> None:
+    """Let SIGTERM end a grid as Ctrl-C does, and both also where a shell has them ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def add_methods(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -68,7 +68,7 @@ def ids(data: Any) -> list[str] | None:
     if hasattr(data, 'events'):
         return [str(event.id) for event in data.events]
     holder = data if hasattr(data, 'ids') else getattr(data, 'utterances', None)
-    return None if holder is None else [str(name) for name in holder.ids]
+    return [str(name) for name in holder.ids] if hasattr(holder, 'ids') else None
 
 
 def targets(data: Any) -> np.ndarray | None:

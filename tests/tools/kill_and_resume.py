@@ -41,7 +41,8 @@ def outcome(work_dir: Path) -> tuple[object, list[float]]:
             entry = json.loads(line) if line.endswith('}') else {}
             if 'loss' in entry:
                 losses[entry['step']] = entry['loss']
-    return json.loads((work_dir / 'test.json').read_text()), list(losses.values())
+    record = json.loads((work_dir / 'test.json').read_text())
+    return record['test'], list(losses.values())
 
 
 def main() -> None:

@@ -90,12 +90,13 @@ def test_a_failure_is_listed_and_the_rest_is_done(whole, config, tmp_path):
     assert len(rows(tmp_path)) == 1
 
 
-def test_ctrl_c_leaves_all_to_go_on_with(config, tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_all_to_go_on_with(config, tmp_path, number):
     stopped = start(config, *GRID, '--out', tmp_path)
     while not list(tmp_path.glob('*/epoch_1.pth')):
         time.sleep(0.05)
         assert stopped.poll() is None
-    os.kill(stopped.pid, signal.SIGINT)
+    os.kill(stopped.pid, number)
     code, _, err = finish(stopped)
     assert code == 130 and 'goes on from here' in err
 

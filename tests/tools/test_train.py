@@ -75,7 +75,9 @@ def config(name):
 
 
 def result(work_dir):
-    return json.loads((work_dir / 'test.json').read_text())
+    record = json.loads((work_dir / 'test.json').read_text())
+    # How it was started, and how long it took, is another matter than what came of it.
+    return {k: v for k, v in record.items() if k not in ('command', 'epoch_s', 'inference_ms')}
 
 
 def test_train_leaves_what_a_user_looks_for_and_test_repeats_its_metrics(root, tmp_path):
@@ -110,7 +112,7 @@ def test_without_data_a_run_on_sample_data_says_so_everywhere(tmp_path):
     work_dir = tmp_path / 'work_dirs' / 'base_conv_ave-sample'
     assert result(work_dir)['sample_data'] is True
     meta = torch.load(next(work_dir.glob('epoch_*.pth')), weights_only=False)['meta']
-    assert 'sample_data=True' in meta['cfg']
+    assert 'sample_data = True' in meta['cfg']
     assert 'sample' in meta['experiment_name']
     assert 'SAMPLE DATA' in next(work_dir.glob('*/*.log')).read_text()
     assert (tmp_path / 'data' / 'sample_ave' / 'reliability.csv').is_file()
