@@ -70,7 +70,11 @@ def test_every_block_of_the_tutorial_runs_and_its_models_learn(tmp_path):
     assert whole.keys() == silent.keys() == some.keys()
     assert silent['mAP'] < whole['mAP'], 'colours alone mislead'
     table = (tmp_path / 'work_dirs' / 'compare' / 'table.md').read_text()
-    assert re.findall(r'^\| (\w+) \| [01]\.', table, re.MULTILINE) == ['Identity', 'VGMR', 'NormOnly']
+    assert re.findall(r'^\| (\w+) \| [01]\.', table, re.MULTILINE) == [
+        'Identity',
+        'VGMR',
+        'NormOnly',
+    ]
     alone = result(tmp_path / 'work_dirs' / 'mine-VGMR' / 'test.json')
     grid = result(tmp_path / 'work_dirs' / 'compare' / 'mine-VGMR-seed0' / 'test.json')
     assert grid['test'] == alone['test'] and grid['setting'] == alone['setting']

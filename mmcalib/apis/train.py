@@ -21,7 +21,15 @@ from mmcalib.registry import HOOKS
 from mmcalib.verification.splits import ids, targets
 
 RECORD = 'test.json'
-OF_THE_RUN = ('randomness', 'work_dir', 'experiment_name', 'asked', 'resume', 'load_from', 'launcher')
+OF_THE_RUN = (
+    'randomness',
+    'work_dir',
+    'experiment_name',
+    'asked',
+    'resume',
+    'load_from',
+    'launcher',
+)
 Record = dict[str, Any]
 
 
