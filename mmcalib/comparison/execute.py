@@ -17,8 +17,9 @@ from mmengine.config import Config
 from mmcalib.apis.train import RECORD, train
 from mmcalib.comparison.grid import Run
 from mmcalib.engine.atomic_backend import AtomicBackend
+from mmcalib.media.disk import LOCK, lock
 
-ERROR, OUTPUT, PLAN, LOCK = 'error.txt', 'output.txt', 'run.json', '.lock'
+ERROR, OUTPUT, PLAN = 'error.txt', 'output.txt', 'run.json'
 
 
 class State(NamedTuple):
@@ -47,12 +48,8 @@ def execute(run: Run) -> None:
     `test.json` where it failed.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    with (run.folder / LOCK).open('w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        if (run.folder / RECORD).exists():
+    with lock(run.folder / LOCK) as mine:
+        if not mine or (run.folder / RECORD).exists():
             return
         (run.folder / ERROR).unlink(missing_ok=True)
         with printing_to(run.folder / OUTPUT):
@@ -100,11 +97,11 @@ def fingerprint(cfg: Config) -> str:
     return sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def held(lock: Path) -> bool:
+def held(file: Path) -> bool:
     """Does a process hold the lock?"""
-    if not lock.exists():
+    if not file.exists():
         return False
-    with lock.open('r') as handle:
+    with file.open('r') as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

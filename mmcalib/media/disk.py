@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mmcalib.media.cache import CacheError
 
+LOCK = '.lock'  # of a folder
+
 
 def free_bytes(folder: Path) -> int:
     """Of the disk that holds a folder, which need not exist yet."""
@@ -21,6 +23,23 @@ def gb(count: float) -> str:
 
 
 @contextmanager
+def lock(file: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether no other process of this machine holds a lock; a killed one lets go.
+
+    Args:
+        file: made where it is not there.
+        wait: until no other holds it.
+    """
+    with file.open('w') as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            mine = True
+        except BlockingIOError:
+            mine = False
+        yield mine
+
+
+@contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """No other process of this machine works on the folder; a killed one lets go.
 
@@ -28,9 +47,7 @@ def alone(folder: Path) -> Iterator[None]:
         CacheError: another one does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('w') as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheError(f'{folder}: another process is making this cache') from None
+    with lock(folder / LOCK) as mine:
+        if not mine:
+            raise CacheError(f'{folder}: another process is making this cache')
         yield

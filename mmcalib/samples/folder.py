@@ -1,17 +1,17 @@
 """Folders of generated data: they appear in one step, and are never mixed with other files."""
 
 import csv
-import fcntl
 import json
 import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from mmcalib.media.disk import lock
 
 CARD = 'sample.json'
 RELIABILITY = 'reliability.csv'
@@ -38,7 +38,7 @@ def generate(root: str | Path, card: Mapping[str, Any], write: Callable[[Path], 
     """
     root = Path(root).resolve()
     root.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(root.with_name(f'.{root.name}.lock')):
+    with lock(root.with_name(f'.{root.name}.lock'), wait=True):
         if _complete(root, card):
             return root
         _refuse_foreign(root)
@@ -137,11 +137,3 @@ def _refuse_foreign(root: Path) -> None:
             f'{root} exists and is not (only) a generated sample{example}; '
             'it is left as it is. Another folder, or this one moved away, is possible'
         )
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process of this machine holds the lock; a killed one lets go."""
-    with lock.open('w') as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
