@@ -17,6 +17,7 @@ import torch
 from mmengine.registry import Registry
 
 from mmcalib import config, registry
+from mmcalib.apis.train import parameters
 from mmcalib.engine.balancing import Balancing
 from mmcalib.engine.runner import Runner
 
@@ -116,11 +117,6 @@ def prepare(
     for point in ('before_run', 'before_train', 'before_train_epoch'):
         runner.call_hook(point)
     return runner
-
-
-def parameters(model: torch.nn.Module) -> int:
-    """How many numbers are trained."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def train(runner: Runner, given: dict[str, Any]) -> None:

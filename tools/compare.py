@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcalib.apis.train import RECORD
 from mmcalib.comparison import command
 from mmcalib.comparison.grid import expand
 from mmcalib.comparison.pool import do_all
 from mmcalib.comparison.result import read_result
 from mmcalib.comparison.table import write
+from mmcalib.hooks.run_record import RECORD
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmcalib.plots.curves import curves
-from mmcalib.plots.report import heading, page, paragraph, picture, table
+from mmcalib.plots.report import NOTICE, heading, page, paragraph, picture, table
 from mmcalib.plots.run_log import Band, RunLog, band, group, read_run
 from mmcalib.plots.style import png
-
-NOTICE = 'SAMPLE DATA: small synthetic clips. Numbers on them say nothing about a real data set.'
 
 
 class Picture(NamedTuple):

@@ -21,13 +21,12 @@ from pathlib import Path
 from mmcalib.plots.atlas import atlas
 from mmcalib.plots.auroc import Score, Table, groups, scores
 from mmcalib.plots.dump import Arrays, epochs, load, scalars, select
-from mmcalib.plots.report import heading, page, paragraph, picture, table
+from mmcalib.plots.report import NOTICE, heading, page, paragraph, picture, table
 from mmcalib.plots.style import png
 
 COLUMNS = ('id', 'modality', 'kind')
 HEAD = ['evidence', 'modality', 'damage', 'AUROC', '95 % interval', 'clean: mean ± sd (n)']
 HEAD += ['damaged: mean ± sd (n)']
-NOTICE = 'SAMPLE DATA: small synthetic clips. Numbers on them say nothing about a real data set.'
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from mmcalib.engine.ordered_config import ORDERED
 from mmcalib.engine.weights_only import load_from_local
+from mmcalib.hooks.run_record import RECORD
 
-RECORD = 'test.json'  # what a finished run leaves
 LAST = 'last_checkpoint'  # names the last one of a run
 POINTS = ('inf', '-inf', 'nan')  # numbers that are written as names, or as float('inf')
 NOT_READABLE = (RuntimeError, OSError, EOFError, LookupError, TypeError, AttributeError)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ from mmcalib import config
 from mmcalib.engine.atomic_backend import AtomicBackend
 from mmcalib.engine.balancing import Balancing, unwrap
 from mmcalib.engine.runner import Runner
-from mmcalib.hooks.run_record import RunRecord
+from mmcalib.hooks.run_record import RECORD, RunRecord
+from mmcalib.media.splits import digest
 from mmcalib.registry import HOOKS
 from mmcalib.verification.splits import ids, targets
 
-RECORD = 'test.json'
 OF_THE_RUN = (
     'randomness',
     'work_dir',
@@ -50,7 +49,7 @@ def train(cfg: Config) -> Record:
     metrics = runner.test() if cfg.get('test_dataloader') is not None else {}
     model = unwrap(runner.model)
     record = {
-        **asked(cfg, runner),
+        **asked(cfg),
         'seed': runner.seed,
         'test': {name: float(value) for name, value in metrics.items()},
         'selection': selection(cfg, runner, meta),
@@ -74,15 +73,13 @@ def train(cfg: Config) -> Record:
     return record
 
 
-def asked(cfg: Config, runner: Runner) -> Record:
+def asked(cfg: Config) -> Record:
     """What was to be trained, in words that compare."""
     given = cfg.get('asked', {})
-    kinds = [type(hook).__name__ for hook in runner.hooks if isinstance(hook, Balancing)]
-    balancing = [hook for hook in hooks(cfg) if hook['type'] in kinds]
     return {
         'config': given.get('config', cfg.filename),
         'calibrator': config.spell_component(cfg.model.get('calibrator', {'type': 'Identity'})),
-        'balancing': ', '.join(map(config.spell_component, balancing)),
+        'balancing': ', '.join(map(config.spell_component, filter(balances, hooks(cfg)))),
         'options': plain(given.get('options', {})),
         'tuned': plain(given.get('tuned', {})),
         'command': given.get('command', ''),
@@ -94,17 +91,21 @@ def setting(cfg: Config) -> str:
     """16 letters that are the same for runs that differ in calibrator, balancing and seed only."""
     rest = plain(cfg.to_dict())
     rest['model'].pop('calibrator', None)
-    methods = [h['type'] for h in hooks(cfg) if issubclass(HOOKS.get(h['type']), Balancing)]
-    rest['custom_hooks'] = [h for h in hooks(cfg) if h['type'] not in methods]
+    rest['custom_hooks'] = [hook for hook in hooks(cfg) if not balances(hook)]
     for key in OF_THE_RUN:
         rest.pop(key, None)
-    return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+    return digest([json.dumps(rest, sort_keys=True)])
 
 
 def hooks(cfg: Config) -> list[dict[str, Any]]:
     """The custom hooks that a config names."""
     given = plain(cfg.get('custom_hooks') or [])
     return [hook for hook in given if isinstance(hook, dict) and isinstance(hook['type'], str)]
+
+
+def balances(hook: Mapping[str, Any]) -> bool:
+    """Is it a balancing method?"""
+    return issubclass(HOOKS.get(hook['type']), Balancing)
 
 
 def plain(value: Any) -> Any:
@@ -129,7 +130,8 @@ def data(runner: Runner) -> Record:
     The letters are empty where a data set does not tell its ids and targets without reading items.
     """
     found: Record = {'name': '', 'root': ''}
-    told, whole = sha256(), True
+    told: list[str] = []
+    whole = True
     for split, given in config.plain_of_splits(runner.cfg).items():
         dataset = getattr(runner, f'{split}_dataloader').dataset
         found[split] = len(dataset)
@@ -140,9 +142,8 @@ def data(runner: Runner) -> Record:
         if names is None or wanted is None:
             whole = False
         else:
-            lines = [f'{split} {n} {t.tolist()}' for n, t in zip(names, wanted, strict=True)]
-            told.update('\n'.join([*lines, '']).encode())
-    return {**found, 'sha256': told.hexdigest()[:16] if whole else ''}
+            told += [f'{split} {n} {t.tolist()}' for n, t in zip(names, wanted, strict=True)]
+    return {**found, 'sha256': digest([*told, '']) if whole else ''}
 
 
 def parameters(module: torch.nn.Module) -> int:

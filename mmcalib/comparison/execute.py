@@ -7,17 +7,19 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
 
-from mmcalib.apis.train import RECORD, train
+from mmcalib.apis.checkpoints import LAST
+from mmcalib.apis.train import train
 from mmcalib.comparison.grid import Run
 from mmcalib.engine.atomic_backend import AtomicBackend
+from mmcalib.hooks.run_record import RECORD
 from mmcalib.media.disk import LOCK, lock
+from mmcalib.media.splits import digest
 
 ERROR, OUTPUT, PLAN = 'error.txt', 'output.txt', 'run.json'
 
@@ -58,7 +60,7 @@ def execute(run: Run) -> None:
                 cfg = run.load()
                 claim(run, cfg)
                 record = train(cfg)
-                if record and record['checkpoint'] != 'last':
+                if record['checkpoint'] != 'last':
                     drop_the_rest(run.folder)
             except Exception:
                 text = traceback.format_exc()
@@ -87,14 +89,14 @@ def claim(run: Run, cfg: Config) -> None:
 
 def drop_the_rest(folder: Path) -> None:
     """A finished run keeps its best checkpoint; hundreds of runs are many gigabytes otherwise."""
-    for path in [*folder.glob('epoch_*.pth'), folder / 'last_checkpoint']:
+    for path in [*folder.glob('epoch_*.pth'), folder / LAST]:
         path.unlink(missing_ok=True)
 
 
 def fingerprint(cfg: Config) -> str:
     """Letters that differ where two configs do, wherever their runs are kept."""
     plain = {k: v for k, v in cfg.to_dict().items() if k not in ('asked', 'work_dir', 'resume')}
-    return sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return digest([json.dumps(plain, sort_keys=True, default=str)])
 
 
 def held(file: Path) -> bool:

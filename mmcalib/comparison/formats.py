@@ -8,8 +8,8 @@ from typing import Any
 
 from mmcalib.comparison.rows import Row, Table
 from mmcalib.comparison.versus import P, Spread, Versus
+from mmcalib.plots.report import NOTICE
 
-NOTICE = 'SAMPLE DATA: small synthetic clips. Numbers on them say nothing about a real data set.'
 NONE = '–'  # noqa: RUF001 - a dash as wide as a digit
 Failed = Sequence[tuple[str, str]]  # name of a run and its last line of error
 

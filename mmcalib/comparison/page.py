@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from mmcalib.comparison.dots import dots
-from mmcalib.comparison.formats import NOTICE, Failed, body, caption, head
+from mmcalib.comparison.formats import Failed, body, caption, head
 from mmcalib.comparison.provenance import Provenance
 from mmcalib.comparison.rows import Table
-from mmcalib.plots.report import heading, page, paragraph, picture, table
+from mmcalib.plots.report import NOTICE, heading, page, paragraph, picture, table
 from mmcalib.plots.style import png
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mmcalib.comparison.provenance import listed, selection
 from mmcalib.comparison.result import Result
+from mmcalib.comparison.statistics import SAME
 
 LIKELY = 0.05  # a test that cannot go below this is worth a remark
 
@@ -56,7 +57,7 @@ def about_pairs(
     single = [name for name, found in pairs.items() if len(found) == 1]
     if single:
         said.append(f'One pair only, so no test over seeds: {", ".join(single)}.')
-    same = [n for n, d in pairs.items() if len(d) > 1 and max(d) - min(d) < 1e-9 < abs(d[0])]
+    same = [n for n, d in pairs.items() if len(d) > 1 and max(d) - min(d) < SAME < abs(d[0])]
     if same:
         said.append(f'The same difference at every seed, so no t test: {", ".join(same)}.')
     counts = {len(found) for found in pairs.values()} - {1}

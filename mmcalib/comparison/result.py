@@ -7,7 +7,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-RECORD, PREDICTIONS = 'test.json', 'predictions.npz'
+from mmcalib.comparison.grid import method_name
+from mmcalib.hooks.run_record import PREDICTIONS, RECORD
 
 
 class Group(NamedTuple):
@@ -51,7 +52,7 @@ class Result(NamedTuple):
     @property
     def method(self) -> str:
         """The calibrator, and the balancing method if there is one."""
-        return f'{self.calibrator} + {self.balancing}' if self.balancing else self.calibrator
+        return method_name(self.calibrator, self.balancing)
 
     @property
     def group(self) -> Group:

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from mmcalib.apis.train import RECORD
 from mmcalib.comparison.execute import state
-from mmcalib.comparison.grid import Run, folder_name, method_name
+from mmcalib.comparison.grid import Run, method_name
 from mmcalib.comparison.pool import Executor, do_all
+from mmcalib.hooks.run_record import RECORD
 
 UNTESTED = {'test_dataloader': None, 'test_cfg': None, 'test_evaluator': None}
 
@@ -48,7 +48,7 @@ def search(
     all. It takes the same turns when it is started again, and finds its runs done.
 
     Args:
-        methods: a run of each, with the options, seed and parent folder of its trials.
+        methods: a run of each; its trials have its options and seed, and folders beside its own.
         space: of the options that are searched.
         trials: of each method; failed ones count.
         executor: what does the runs.
@@ -89,8 +89,7 @@ def search(
 
 def trial_run(run: Run, number: int, options: Mapping[str, Any]) -> Run:
     """The run of one trial; it has no test split."""
-    name = folder_name(run.path, {}, run.calibrator, run.balancing, run.seed)
-    folder = run.folder.parent / f'{name}-trial{number}'
+    folder = run.folder.with_name(f'{run.name}-trial{number}')
     return run._replace(folder=folder, options={**run.options, **UNTESTED}, tuned=dict(options))
 
 

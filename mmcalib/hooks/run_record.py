@@ -16,6 +16,8 @@ from mmengine.hooks import Hook
 from mmcalib.engine.atomic_backend import AtomicBackend
 from mmcalib.registry import HOOKS
 
+RECORD, PREDICTIONS = 'test.json', 'predictions.npz'  # what a finished run leaves
+
 
 @HOOKS.register_module()
 class RunRecord(Hook):
@@ -86,7 +88,7 @@ class RunRecord(Hook):
         names, targets, predictions = (np.stack(column) for column in zip(*rows, strict=True))
         file = io.BytesIO()
         np.savez(file, id=names, target=targets, prediction=predictions)
-        AtomicBackend().put(file, Path(runner.work_dir, 'predictions.npz'))
+        AtomicBackend().put(file, Path(runner.work_dir, PREDICTIONS))
 
 
 def now() -> float:

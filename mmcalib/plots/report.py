@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+NOTICE = 'SAMPLE DATA: small synthetic clips. Numbers on them say nothing about a real data set.'
 STYLE = """
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 1250px; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0; font-size: 13px }

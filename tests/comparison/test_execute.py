@@ -87,13 +87,18 @@ def test_a_failure_is_written_down_and_forgotten_once_it_is_mended(project, tmp_
     assert tuple(state(run)) == ('failed', 'RuntimeError: out of luck')
     assert 'in fail' in (run.folder / ERROR).read_text()
     assert (run.folder / OUTPUT).read_text().startswith('so far')
-    monkeypatch.setattr(module, 'train', lambda cfg: (run.folder / 'test.json').touch())
+
+    def leave_a_record(cfg):
+        (run.folder / 'test.json').touch()
+        return {'checkpoint': 'last'}
+
+    monkeypatch.setattr(module, 'train', leave_a_record)
     execute(run)
     assert state(run).name == 'done' and not (run.folder / ERROR).exists()
 
 
 def test_a_folder_of_other_settings_is_refused(project, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'train', lambda cfg: None)
+    monkeypatch.setattr(module, 'train', lambda cfg: {'checkpoint': 'last'})
     (run,) = expand([project], tmp_path)
     (other,) = expand([project], tmp_path, options={'train_cfg.max_epochs': 7})
     execute(run)
@@ -108,11 +113,8 @@ def test_runs_of_one_setting_share_it_whatever_their_calibrator_balancing_and_se
 ):
     from mmcalib.apis.train import asked
 
-    class Hooks:
-        hooks = ()
-
     def setting(run):
-        return asked(run.load(), Hooks)['setting']
+        return asked(run.load())['setting']
 
     runs = expand([project], tmp_path, ['Identity', 'VGMR(width=8)'], seeds=[0, 1])
     (other,) = expand([project], tmp_path, options={'optim_wrapper.optimizer.lr': 0.1})

@@ -139,12 +139,9 @@ def test_a_real_trial_is_trained_and_validated_and_not_tested(methods):
 def test_a_tuned_run_is_of_the_setting_of_those_that_are_not(methods, tmp_path):
     from mmcalib.apis.train import asked
 
-    class Hooks:
-        hooks = ()
-
     tuned = {'SE': {'optim_wrapper.optimizer.lr': 0.5}}
     runs = expand([methods[0].path], tmp_path, ['Identity', 'SE'], tuned=tuned)
-    plain, mine = (asked(run.load(), Hooks) for run in runs)
+    plain, mine = (asked(run.load()) for run in runs)
     assert runs[1].load().optim_wrapper.optimizer.lr == 0.5
     assert plain['setting'] == mine['setting'] and mine['tuned'] == tuned['SE']
     assert mine['options'] == plain['options'] == plain['tuned'] == {}
