@@ -86,10 +86,7 @@ def compare(args: argparse.Namespace) -> int:
         axes(args.set),
         args.cfg_options,
         json.loads(args.tuned.read_text()) if args.tuned else {},
-        root=args.data_root,
-        cache=args.cache,
-        amp=args.amp,
-        threads=args.threads,
+        **command.same(args),
     )
     if args.dry_run:
         print('\n'.join(run.command for run in runs))
@@ -110,15 +107,7 @@ def compare(args: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
-    args = parse(arguments)
-    try:
-        return compare(args)
-    except KeyboardInterrupt:
-        print('Stopped; the same command goes on from here.', file=sys.stderr)
-        return 130
-    except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return command.run(compare, parse(arguments))
 
 
 if __name__ == '__main__':

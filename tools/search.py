@@ -47,10 +47,7 @@ def run(args: argparse.Namespace) -> int:
         args.balancing,
         [args.train_seed],
         options=args.cfg_options,
-        root=args.data_root,
-        cache=args.cache,
-        amp=args.amp,
-        threads=args.threads,
+        **command.same(args),
     )
     command.check(methods)
     lower = direction(methods[0]) == 'minimize'
@@ -74,15 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
-    args = parse(arguments)
-    try:
-        return run(args)
-    except KeyboardInterrupt:
-        print('Stopped; the same command goes on from here.', file=sys.stderr)
-        return 130
-    except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return command.run(run, parse(arguments))
 
 
 if __name__ == '__main__':

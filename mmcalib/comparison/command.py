@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,18 @@ from mmcalib.comparison.pool import Executor
 from mmcalib.comparison.slurm import Slurm
 from mmcalib.config import parse_component
 from mmcalib.registry import CALIBRATORS, HOOKS
+
+
+def run(work: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Do the work of a tool; returns the exit status, also of what goes wrong and of Ctrl-C."""
+    try:
+        return work(args)
+    except KeyboardInterrupt:
+        print('Stopped; the same command goes on from here.', file=sys.stderr)
+        return 130
+    except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 def heed_signals() -> None:
@@ -64,6 +76,12 @@ def add_work(parser: argparse.ArgumentParser, out: str) -> argparse._ArgumentGro
     return group
 
 
+def same(args: argparse.Namespace) -> dict[str, Any]:
+    """What every run of a grid has alike, as fields of `Run`."""
+    given = {'root': args.data_root, 'cache': args.cache}
+    return {**given, 'amp': args.amp, 'threads': args.threads}
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if (number := int(text)) < 1:
@@ -90,6 +108,8 @@ def executor(args: argparse.Namespace) -> tuple[Executor, int]:
 def check(runs: Sequence[Run]) -> None:
     """Read each config and find its components now: a typing error need not wait its turn."""
     for run in runs:
+        if run.seed != runs[0].seed:  # the same but for the seed
+            continue
         run.load()
         for registry, given in ((CALIBRATORS, run.calibrator), (HOOKS, run.balancing)):
             if given is not None:
