@@ -40,12 +40,14 @@ def do_all(runs: Sequence[Run], executor: Executor, at_once: int) -> dict[str, S
     try:
         while waiting or jobs:
             for run in list(waiting):
+                if len(jobs) == at_once:  # there may be hundreds, and a look takes four calls
+                    break
                 now = state(run)
                 if now.name == 'done':
                     waiting.remove(run)
                     ended[run.name] = now
                     show.ended(run, now)
-                elif now.name != 'running' and len(jobs) < at_once:
+                elif now.name != 'running':
                     waiting.remove(run)
                     jobs.append((run, executor.submit(run)))
                     show.started(run)
