@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +19,9 @@ from mmcalib.engine.observe import Observed, gate_name, observe, pooled, whole_g
 from mmcalib.heads.localize import Localize
 from mmcalib.heads.multi_label import MultiLabel
 from mmcalib.media import MediaError
+from mmcalib.media.table import SPAN, read_seconds
 from mmcalib.plots.inputs import shown
 
-SPAN = ('start_s', 'end_s')
 ALSO = ('id', *SPAN)  # what a sample may say besides its modalities
 ON_ERROR = ('raise', 'missing')
 
@@ -154,7 +153,7 @@ class Inferencer:
                 f'{where}there is no modality {unknown[0]!r}{hint} This model reads '
                 f'{list(self.modalities)}; {", ".join(ALSO)} may be given too'
             )
-        start_s, end_s = _span(sample, where)
+        start_s, end_s = read_seconds({key: sample.get(key) for key in SPAN}, where)
         arrays: dict[str, np.ndarray] = {}
         unreadable: dict[str, str] = {}
         cut = False
@@ -279,19 +278,6 @@ def _evidence(seen: Observed, modalities: Sequence[str]) -> dict[str, dict[str, 
             means = rows.reshape(len(rows), -1).mean(axis=1).tolist()
             found.setdefault(name, {})[modality] = [None if v != v else v for v in means]
     return found
-
-
-def _span(sample: Mapping[str, Any], where: str) -> tuple[float, float]:
-    given = {key: sample.get(key) for key in SPAN}
-    try:
-        start_s = float(given['start_s'] or 0.0)
-        end_s = inf if given['end_s'] is None else float(given['end_s'])
-    except (TypeError, ValueError):
-        raise ValueError(f'{where}{given} are not seconds') from None
-    if not 0 <= start_s < end_s:
-        text = f'{where}a span from {start_s} s to {end_s} s; needs 0 <= start < end'
-        raise ValueError(text)
-    return start_s, end_s
 
 
 def _device(name: str | None) -> torch.device:

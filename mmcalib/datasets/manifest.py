@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -21,7 +20,7 @@ from mmcalib.media.features import as_tokens, read_features
 from mmcalib.media.film import Video
 from mmcalib.media.image import read_image
 from mmcalib.media.items import gather, report_absent, transformed
-from mmcalib.media.table import Row, read_table
+from mmcalib.media.table import SPAN, Row, read_seconds, read_table
 from mmcalib.media.targets import TASKS, read_targets
 from mmcalib.registry import DATASETS, TRANSFORMS
 
@@ -40,7 +39,7 @@ CHOICES = {
     'leaks': ('warn', 'raise'),
     'on_error': ('missing', 'raise'),
 }
-KEYS = ('id', 'target', 'split', 'start_s', 'end_s')
+KEYS = ('id', 'target', 'split', *SPAN)
 GUIDE = 'docs/your_data.md describes the table'
 UNUSED = np.random.default_rng(0)
 
@@ -283,16 +282,8 @@ class Manifest(Dataset):
 
     def _span(self, row: Row) -> tuple[float, float]:
         """Start and end in seconds; without cells, the whole file."""
-        cells = {key: row.cells.get(self.columns[key]) for key in ('start_s', 'end_s')}
-        try:
-            start_s = float(cells['start_s'] or 0.0)
-            end_s = inf if cells['end_s'] is None else float(cells['end_s'])
-        except (TypeError, ValueError):
-            raise ValueError(f'{row.place}: {cells} are not seconds') from None
-        if not 0 <= start_s < end_s:
-            why = f'from {start_s} s to {end_s} s; needs 0 <= start < end'
-            raise ValueError(f'{row.place}: a span {why}')
-        return start_s, end_s
+        cells = {key: row.cells.get(self.columns[key]) for key in SPAN}
+        return read_seconds(cells, f'{row.place}: ')
 
     def _files(self, modality: str, rows: Sequence[Row]) -> list[str]:
         source = self.sources[modality]

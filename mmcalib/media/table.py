@@ -4,6 +4,7 @@ import csv
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 
 SUFFIXES = ('.csv', '.tsv', '.jsonl', '.npz')
 DELIMITERS = ',;\t'
+SPAN = ('start_s', 'end_s')  # the part of a recording
 
 
 class Row(NamedTuple):
@@ -48,6 +50,27 @@ def read_table(path: str | Path) -> Table:
     if not table.rows:
         raise ValueError(f'{path} holds no row')
     return table
+
+
+def read_seconds(cells: Mapping[str, Any], where: str) -> tuple[float, float]:
+    """Start and end in seconds; without a cell, those of the whole recording.
+
+    Args:
+        cells: by the names of `SPAN`, None where there is none.
+        where: how messages begin.
+
+    Raises:
+        ValueError: no such span.
+    """
+    try:
+        start_s = float(cells['start_s'] or 0.0)
+        end_s = inf if cells['end_s'] is None else float(cells['end_s'])
+    except (TypeError, ValueError):
+        raise ValueError(f'{where}{cells} are not seconds') from None
+    if not 0 <= start_s < end_s:
+        why = f'from {start_s} s to {end_s} s; needs 0 <= start < end'
+        raise ValueError(f'{where}a span {why}')
+    return start_s, end_s
 
 
 def _csv(path: Path) -> Table:
