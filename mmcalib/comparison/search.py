@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from mmcalib.comparison.command import values
 from mmcalib.comparison.execute import state
 from mmcalib.comparison.grid import Run, method_name
 from mmcalib.comparison.pool import Executor, do_all
@@ -133,7 +134,7 @@ def best(trials: Sequence[Trial], lower: bool = False) -> dict[str, Trial]:
 
 
 def parse_space(given: Sequence[str]) -> dict[str, Range | list[Any]]:
-    """'a=1e-4..1e-2:log', 'b=32..256', 'c=sum,mean' -> the space.
+    """'a=1e-4..1e-2:log', 'b=32..256', 'c=sum,mean' -> the space; values as in `--cfg-options`.
 
     Raises:
         ValueError: not of these forms, or an empty range.
@@ -145,26 +146,18 @@ def parse_space(given: Sequence[str]) -> dict[str, Range | list[Any]]:
         if not key or not of:
             raise ValueError(f'--space {text}; {FORMS}')
         if not dots:
-            space[key] = [number(one) for one in of.split(',')]
+            space[key] = values(of)
             continue
         high, colon, log = high.partition(':')
-        ends = number(low), number(high)
-        if any(isinstance(end, str) for end in ends) or (colon and log != 'log'):
+        ends = [*values(low), *values(high)]
+        numbers = [end for end in ends if type(end) in (int, float)]
+        if not len(numbers) == len(ends) == 2 or (colon and log != 'log'):
             raise ValueError(f'--space {text}; {FORMS}')
-        space[key] = Range(*ends, log == 'log')  # type: ignore[arg-type]
-        if not ends[0] < ends[1] or (log and ends[0] <= 0):  # type: ignore[operator]
+        least, most = numbers
+        space[key] = Range(least, most, log == 'log')
+        if not least < most or (log and least <= 0):
             raise ValueError(f'--space {text}: the range is empty, or its logarithm is')
     return space
 
 
 FORMS = 'KEY=1e-4..1e-2:log, KEY=32..256 and KEY=A,B are possible'
-
-
-def number(text: str) -> int | float | str:
-    """A number if it is one."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text

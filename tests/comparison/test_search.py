@@ -99,17 +99,19 @@ def test_a_config_that_selects_nothing_cannot_be_searched(methods):
 
 
 def test_spaces_are_typed_shortly():
-    given = parse_space(['a=1e-4..1e-2:log', 'b=32..256', 'c=sum,mean', 'd=0,0.01'])
+    given = parse_space(['a=1e-4..1e-2:log', 'b=32..256', 'c=sum,mean', 'd=0,0.01', 'e=True,None'])
     assert given == {
         'a': Range(1e-4, 1e-2, True),
         'b': Range(32, 256, False),
         'c': ['sum', 'mean'],
         'd': [0, 0.01],
+        'e': [True, None],
     }
 
 
 @pytest.mark.parametrize(
-    'text', ['a', 'a=', 'a=1..', 'a=1..x', 'a=1..2:lin', 'a=2..1', 'a=0..1:log']
+    'text',
+    ['a', 'a=', 'a=1..', 'a=1..x', 'a=True..2', 'a=(1,2)..3', 'a=1..2:lin', 'a=2..1', 'a=0..1:log'],
 )
 def test_other_spaces_are_refused(text):
     with pytest.raises(ValueError, match='--space a'):
