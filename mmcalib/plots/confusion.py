@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from mmcalib.plots.style import PADDED, new_figure, note, shorten
+from mmcalib.plots.style import PADDED, colour_bar, new_figure, note, shorten
 
 NUMBERS = 15  # classes up to which cells hold numbers
 
@@ -49,7 +49,7 @@ def confusion(
                     fontsize=8,
                     color='white' if share < 0.55 else 'black',
                 )
-    figure.colorbar(image, ax=ax, label='share of the true class', shrink=0.8)
+    colour_bar(image, ax, 'share of the true class', shrink=0.8)
     right = np.mean(target == predicted)
     note(figure, f'Confusion, accuracy {right:.3f}, n = {len(target)}; grey: no such sample', mark)
     return figure

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 
-from mmcalib.plots.style import REST, finite_rows, looks, new_figure, note, say, shorten
+from mmcalib.plots.style import REST, colour_bar, finite_rows, looks, new_figure, note, say, shorten
 
 CLASSES = 20  # that get a colour of their own
 LEAST = 5  # samples
@@ -115,7 +115,7 @@ class Painter:
         if self.values is not None:
             drawn = [ax.collections[0] for ax in axes.flat if ax.collections]
             if drawn:
-                figure.colorbar(drawn[0], ax=axes, label='target', shrink=0.8)
+                colour_bar(drawn[0], axes, 'target', shrink=0.8)
         elif self.target is not None:
             handles = [
                 Line2D([], [], ls='', label=self._name(k), **look)

@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from mmcalib.plots.style import DIVERGING, PADDED, centred, neutral, new_figure, note, say, shorten
+from mmcalib.plots.style import (
+    DIVERGING,
+    PADDED,
+    centred,
+    colour_bar,
+    neutral,
+    new_figure,
+    note,
+    say,
+    shorten,
+)
 
 SAMPLES = 4
 
@@ -44,7 +54,7 @@ def gate_map(
         row[0].set_ylabel(f'{m}\nfeature', fontsize=8)
         image = draw_gate(row[-1], mean_over_samples(gate), scale)
         row[-1].set_title(f'mean of {len(gate)} samples', fontsize=8)
-        figure.colorbar(image, ax=row.tolist(), label=f'{name} (no unit)', shrink=0.9)
+        colour_bar(image, row.tolist(), f'{name} (no unit)', shrink=0.9)
     for ax in axes[-1]:
         ax.set_xlabel('time (token)', fontsize=8)
     note(figure, f'{name} over time and feature; white is {centre:g}, grey is not there', mark)

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mmcalib.plots.gate_map import draw_gate
 from mmcalib.plots.inputs import Shown
-from mmcalib.plots.style import GROUPS, centred, neutral, new_figure, note, say, shorten
+from mmcalib.plots.style import GROUPS, centred, colour_bar, neutral, new_figure, note, say, shorten
 
 AXES = {
     'spectrogram': ('time (step)', 'frequency (bin)'),
@@ -58,7 +58,7 @@ def sample_page(
             right.set_xlabel('time (token)', fontsize=8)
             right.set_ylabel('feature', fontsize=8)
             right.set_title(f'{name}, mean {np.nanmean(gate):.3f}', fontsize=9)
-            figure.colorbar(image, ax=right, label=f'{name} (no unit)')
+            colour_bar(image, right, f'{name} (no unit)')
         if isinstance(seen, str):
             say(left, seen)
         else:
@@ -104,7 +104,7 @@ def _input(ax: Axes, seen: Shown) -> None:
             vmax=high,
             interpolation='nearest',
         )
-        ax.figure.colorbar(image, ax=ax, label='as the encoder sees it')
+        colour_bar(image, ax, 'as the encoder sees it')
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.set_xlabel(across, fontsize=8)
     ax.set_ylabel(up, fontsize=8)

@@ -41,6 +41,13 @@ def say(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, text, ha='center', va='center', fontsize=8, transform=ax.transAxes, **PLAIN)
 
 
+def colour_bar(image: Any, axes: Any, label: str, shrink: float = 1.0) -> None:
+    """What the colours of an image mean, beside one axes or several."""
+    bar = image.figure.colorbar(image, ax=axes, label=label, shrink=shrink)
+    bar.ax.yaxis.label.set_size(8)
+    bar.ax.tick_params(labelsize=7)
+
+
 def shorten(text: str, letters: int = 22) -> str:
     """The beginning of a long name."""
     return text if len(text) <= letters else f'{text[: letters - 1]}…'
