@@ -6,7 +6,7 @@ from html import escape
 
 NOTICE = 'SAMPLE DATA: small synthetic clips. Numbers on them say nothing about a real data set.'
 STYLE = """
-body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 1250px; padding: 0 1em; color: #222 }
+body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 1800px; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0; font-size: 13px }
 td, th { border-bottom: 1px solid #ccc; padding: .2em .8em; text-align: right; white-space: nowrap }
 td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) { text-align: left }
