@@ -48,7 +48,10 @@ def number(text: str, form: str = '.4f') -> str:
 
 def p(raw: str, corrected: str) -> str:
     """A p-value, and in brackets what Holm's correction makes of it."""
-    return f'{number(raw, ".3f")} ({number(corrected, ".3f")})' if raw else '-'
+    shown = [
+        '< 0.001' if float(one or 1) < 0.0005 else number(one, '.3f') for one in (raw, corrected)
+    ]
+    return f'{shown[0]} ({shown[1]})' if raw else '-'
 
 
 def cells(row: Row) -> list[str]:

@@ -52,6 +52,7 @@ def test_numbers_are_for_people():
     assert TOOL['number']('-0.00001', '+.4f') == '+0.0000'
     assert TOOL['number']('') == '-'
     assert TOOL['p']('0.0104', '0.125') == '0.010 (0.125)'
+    assert TOOL['p']('0.0002', '0.0024') == '< 0.001 (0.002)'
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
