@@ -6,24 +6,19 @@ import numpy as np
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / '_base_'
 CONFIG = """
-_base_ = [{runtime!r}, {fusion!r}]
+_base_ = [{runtime!r}, {loaders!r}, {fusion!r}]
 data = dict(type='Manifest', root={root!r}, modalities=['audio', 'visual'])
 model = dict(
     encoders=dict(audio=dict(type='Features', dim=6), visual=dict(type='Features', dim=4)),
     head=dict(num_classes=3),
 )
-loader = dict(batch_size=16, collate_fn=dict(type='mmcalib.collate'))
-still = dict(type='EpochSampler', shuffle=False)
-train_dataloader = dict(**loader, sampler=dict(type='EpochSampler'), dataset=dict(split='train'))
-val_dataloader = dict(**loader, sampler=still, dataset=dict(split='val'))
-test_dataloader = dict(**loader, sampler=still, dataset=dict(split='test'))
+train_dataloader = val_dataloader = test_dataloader = dict(batch_size=16)
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification')
 train_cfg = dict(max_epochs={epochs})
 custom_hooks = [
     hook for hook in _base_.custom_hooks if hook.type not in ('TrainingDynamics', 'FeatureDump')
 ]
-del loader, still
 """
 
 
@@ -40,6 +35,7 @@ def make(folder: Path, epochs: int = 2, n: int = 120) -> Path:
     ids = np.array([f'item {k:03}' for k in range(n)])
     np.savez(folder / 'mine.npz', id=ids, target=target, split=split, **shown)
     config = folder / 'mine.py'
-    bases = {'runtime': str(CONFIGS / 'runtime.py'), 'fusion': str(CONFIGS / 'fusion' / 'conv.py')}
+    files = {'runtime': 'runtime.py', 'loaders': 'loaders.py', 'fusion': 'fusion/conv.py'}
+    bases = {name: str(CONFIGS / file) for name, file in files.items()}
     config.write_text(CONFIG.format(root=str(folder / 'mine.npz'), epochs=epochs, **bases))
     return config

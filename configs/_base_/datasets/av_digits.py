@@ -1,6 +1,7 @@
 # A spoken digit and a handwritten one of the same class, 2000, 500 and 500 pairs; no speaker is in
 # two splits. Sound: Free Spoken Digit Dataset, CC BY-SA 4.0, 8 kHz; 95 in 100 are 0.66 s or less.
 # Pictures: test images of MNIST, 28 x 28.
+_base_ = '../loaders.py'
 num_classes = 10
 spectrogram = dict(type='LogSpectrogram', rate_hz=8000, length_s=0.64, nperseg=128, noverlap=0)
 data = dict(  # shared by the three loaders
@@ -12,15 +13,8 @@ data = dict(  # shared by the three loaders
     ),
     group='speaker',
 )
-loader = dict(batch_size=64, num_workers=0, collate_fn=dict(type='mmcalib.collate'))
-train_dataloader = dict(**loader, sampler=dict(type='EpochSampler'), dataset=dict(split='train'))
-val_dataloader = dict(
-    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='val')
-)
-test_dataloader = dict(
-    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='test')
-)
+train_dataloader = val_dataloader = test_dataloader = dict(batch_size=64, num_workers=0)
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)
-del loader, spectrogram
+del spectrogram

@@ -1,17 +1,14 @@
 # AVE, clip-level: the sound and the frames of the event, one of 28 classes (docs/datasets/ave.md).
+_base_ = '../loaders.py'
 num_classes = 28
 data = dict(  # shared by the three loaders
     type='AVE', root='data/AVE', frames=1, audio=[dict(type='LogSpectrogram')]
 )
 evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
-loader = dict(
-    batch_size=32, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
-)
+loader = dict(batch_size=32, num_workers=4, persistent_workers=True)
 train_dataloader = dict(
     **loader,
-    sampler=dict(type='EpochSampler'),
     dataset=dict(
-        split='train',
         visual=[
             dict(type='RandomResizedCrop', size=224),
             dict(type='RandomFlip'),
@@ -19,16 +16,8 @@ train_dataloader = dict(
         ],
     ),
 )
-val_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='val', visual=evaluate),
-)
-test_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='test', visual=evaluate),
-)
+val_dataloader = dict(**loader, dataset=dict(visual=evaluate))
+test_dataloader = dict(**loader, dataset=dict(visual=evaluate))
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=32)

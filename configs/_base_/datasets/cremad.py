@@ -1,5 +1,6 @@
 # CREMA-D: a spoken sentence and its speaker, one of 6 emotions (docs/datasets/cremad.md). Sound as
 # in OGM-GE: 3 s at 22050 Hz, 257 frequencies x 188 steps, not standardised.
+_base_ = '../loaders.py'
 num_classes = 6
 data = dict(  # shared by the three loaders
     type='CREMAD',
@@ -9,14 +10,10 @@ data = dict(  # shared by the three loaders
     audio=[dict(type='FixLength', rate_hz=22050, length_s=3.0), dict(type='LogSTFT')],
 )
 evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
-loader = dict(
-    batch_size=64, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
-)
+loader = dict(batch_size=64, num_workers=4, persistent_workers=True)
 train_dataloader = dict(
     **loader,
-    sampler=dict(type='EpochSampler'),
     dataset=dict(
-        split='train',
         visual=[
             dict(type='RandomResizedCrop', size=224),
             dict(type='RandomFlip'),
@@ -24,16 +21,8 @@ train_dataloader = dict(
         ],
     ),
 )
-val_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='val', visual=evaluate),
-)
-test_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='test', visual=evaluate),
-)
+val_dataloader = dict(**loader, dataset=dict(visual=evaluate))
+test_dataloader = dict(**loader, dataset=dict(visual=evaluate))
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)

@@ -1,6 +1,7 @@
 # CREMA-D in the words of its audience: votes of people who only heard a clip (`audio`) or only saw
 # it (`visual`), six shares of votes and six mean levels each; the class is the emotion that was
 # acted. 5954, 744 and 744 clips. From CREMA-D's table tabulatedVotes, ODbL 1.0. No signal is in it.
+_base_ = '../loaders.py'
 num_classes = 6
 widths = dict(audio=12, visual=12)
 data = dict(  # shared by the three loaders
@@ -9,15 +10,7 @@ data = dict(  # shared by the three loaders
     modalities=['audio', 'visual'],
     classes=['ANG', 'DIS', 'FEA', 'HAP', 'NEU', 'SAD'],
 )
-loader = dict(batch_size=128, num_workers=0, collate_fn=dict(type='mmcalib.collate'))
-train_dataloader = dict(**loader, sampler=dict(type='EpochSampler'), dataset=dict(split='train'))
-val_dataloader = dict(
-    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='val')
-)
-test_dataloader = dict(
-    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='test')
-)
+train_dataloader = val_dataloader = test_dataloader = dict(batch_size=128, num_workers=0)
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=128)
-del loader

@@ -1,5 +1,6 @@
 # Kinetics-Sounds: 10 s of sound and three frames, one of 31 actions, in the lists of OGM-GE
 # (docs/datasets/kinetics_sounds.md). Sound is a filter bank of 128 bins x 1024 windows.
+_base_ = '../loaders.py'
 num_classes = 31
 turn = dict(type='Rearrange', pattern='c t f -> c f t')  # frequencies x steps, as encoders take it
 data = dict(  # shared by the three loaders
@@ -10,14 +11,10 @@ data = dict(  # shared by the three loaders
     fbank=[turn],
 )
 evaluate = [dict(type='Resize', size=224), dict(type='Normalize')]
-loader = dict(
-    batch_size=64, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
-)
+loader = dict(batch_size=64, num_workers=4, persistent_workers=True)
 train_dataloader = dict(
     **loader,
-    sampler=dict(type='EpochSampler'),
     dataset=dict(
-        split='train',
         visual=[
             dict(type='RandomResizedCrop', size=224),
             dict(type='RandomFlip'),
@@ -25,16 +22,8 @@ train_dataloader = dict(
         ],
     ),
 )
-val_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='val', visual=evaluate),
-)
-test_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='test', visual=evaluate),
-)
+val_dataloader = dict(**loader, dataset=dict(visual=evaluate))
+test_dataloader = dict(**loader, dataset=dict(visual=evaluate))
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)

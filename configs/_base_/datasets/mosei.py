@@ -1,5 +1,6 @@
 # CMU-MOSEI: what is said, its sound and its face, and a sentiment in [-3, 3]. Text is BERT's last
 # layer, computed beforehand. 16326, 1871 and 4659 utterances (docs/datasets/mosi.md).
+_base_ = '../loaders.py'
 widths = dict(text=768, audio=74, vision=35)
 data = dict(  # shared by the three loaders
     type='MOSEI',
@@ -8,15 +9,8 @@ data = dict(  # shared by the three loaders
     length=50,  # at most so many tokens, one per word piece
     target='regression',  # a number in [-3, 3]; target () of an item
 )
-loader = dict(
-    batch_size=16, num_workers=2, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
-)
-train_dataloader = dict(**loader, sampler=dict(type='EpochSampler'), dataset=dict(split='train'))
-val_dataloader = dict(
-    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='val')
-)
-test_dataloader = dict(
-    **loader, sampler=dict(type='EpochSampler', shuffle=False), dataset=dict(split='test')
+train_dataloader = val_dataloader = test_dataloader = dict(
+    batch_size=16, num_workers=2, persistent_workers=True
 )
 val_evaluator = dict(type='Sentiment')
 test_evaluator = dict(type='Sentiment')
@@ -27,4 +21,3 @@ sample = dict(  # what a run falls back on when data.root does not exist
     page='docs/datasets/mosi.md',
     overlay=dict(train_cfg=dict(max_epochs=12)),
 )
-del loader

@@ -1,5 +1,6 @@
 # UCF101, split 1: three pictures and their optical flow (u, v as bytes, 0.5 is no motion), one of
 # 101 actions (docs/datasets/ucf101.md). Both are cropped and mirrored alike.
+_base_ = '../loaders.py'
 num_classes = 101
 still = dict(mean=[0.5, 0.5], std=[0.5, 0.5])  # flow / 20 pixels
 data = dict(type='UCF101', root='data/UCF101', frames=3)  # shared by the three loaders
@@ -7,14 +8,10 @@ evaluate = dict(
     rgb=[dict(type='Resize', size=224), dict(type='Normalize')],
     flow=[dict(type='Resize', size=224), dict(type='Normalize', **still)],
 )
-loader = dict(
-    batch_size=64, num_workers=4, persistent_workers=True, collate_fn=dict(type='mmcalib.collate')
-)
+loader = dict(batch_size=64, num_workers=4, persistent_workers=True)
 train_dataloader = dict(
     **loader,
-    sampler=dict(type='EpochSampler'),
     dataset=dict(
-        split='train',
         rgb=[
             dict(type='RandomResizedCrop', size=224),
             dict(type='RandomFlip'),
@@ -27,16 +24,8 @@ train_dataloader = dict(
         ],
     ),
 )
-val_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='val', **evaluate),
-)
-test_dataloader = dict(
-    **loader,
-    sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(split='test', **evaluate),
-)
+val_dataloader = dict(**loader, dataset=evaluate)
+test_dataloader = dict(**loader, dataset=evaluate)
 val_evaluator = dict(type='Classification')
 test_evaluator = dict(type='Classification', table=True)
 auto_scale_lr = dict(base_batch_size=64)
