@@ -6,22 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.ave_folders import SOURCES, class_names, draw_val, read_lists, recognise
 from mmcalib.media.cache import open_files
 from mmcalib.media.choices import check_choices, check_modalities
-from mmcalib.media.event_list import AVE_CLASSES, SPLITS, Event, class_of, select
+from mmcalib.media.event_list import AVE_CLASSES, SPLITS, class_of, select
 from mmcalib.media.film import Film, Folder, Video
-from mmcalib.media.items import gather, report_absent, transformed
-from mmcalib.media.spectrograms import read_spectrogram, usual_shape
-from mmcalib.registry import DATASETS, TRANSFORMS
+from mmcalib.media.items import report_absent
+from mmcalib.media.recordings import MODALITIES, Recordings
+from mmcalib.media.spectrograms import usual_shape
+from mmcalib.registry import DATASETS
 
-MODALITIES = ('audio', 'visual')
 CHOICES = {
     'split': SPLITS,
     'layout': ('auto', *SOURCES),
@@ -35,7 +31,7 @@ GUIDE = 'docs/datasets/ave.md describes the layouts'
 
 
 @DATASETS.register_module()
-class AVE(Dataset):
+class AVE(Recordings):
     """Videos with one labelled audio-visual event each, in the layouts in which they are kept.
 
     Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018,
@@ -115,10 +111,7 @@ class AVE(Dataset):
         self.layout, self.paths = recognise(root, layout, modalities, GUIDE)
         given['layout'] = self.layout
         self._refuse_what_is_not_there(span, context_s, validation)
-        self.files = open_files(root, **media)
-        self.frames, self.rate_hz = frames, rate_hz
-        self.span, self.context_s, self.on_error = span, context_s, on_error
-        self.random_times = split == 'train' if random_times is None else random_times
+        self.span, self.context_s = span, context_s
         lists = read_lists(root, self.layout, split)
         names = class_names(classes, root, self.layout, lists)
         if self.layout == 'ogm':
@@ -128,57 +121,39 @@ class AVE(Dataset):
             raise ValueError(f'AVE(split={split!r}, val_fraction={val_fraction}) has no video')
         places, counts = select(lists, listed, duplicates, drop_leaks)
         self.events = [lists[listed][place] for place in places]
-        self.targets = [class_of(event, names) for event in self.events]
-        self.stored = self.layout != 'official' and 'audio' in modalities
-        self.bank = usual_shape(self.paths['audio'].values()) if self.stored else None
-        configs = {'audio': spectrogram if self.stored else audio, 'visual': visual}
-        self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
+        stored = self.layout != 'official' and 'audio' in modalities
+        configs = {'audio': spectrogram if stored else audio, 'visual': visual}
+        super().__init__(
+            ids=[event.id for event in self.events],
+            targets=[class_of(event, names) for event in self.events],
+            files=open_files(root, **media),
+            transforms={m: configs[m] for m in modalities},
+            frames=frames,
+            random_times=split == 'train' if random_times is None else random_times,
+            rate_hz=rate_hz,
+            bank=usual_shape(self.paths['audio'].values()) if stored else None,
+            on_error=on_error,
+        )
         counts |= self._count_absent(split)
-        self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, context_s=context_s, drop_leaks=drop_leaks)
         self.metainfo.update(val_fraction=val_fraction, split_seed=split_seed)
         self.metainfo.update(shapes=self.shapes, bank=self.bank, counts=counts)
 
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def __getitem__(self, key: int | Draw) -> dict[str, Any]:
-        draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
-        event = self.events[draw.sample]
-
-        def load(modality: str) -> Tensor:
-            generator = draw.generator(stream=MODALITIES.index(modality))
-            return self._transform(modality, self._read(modality, event, generator), generator)
-
-        given = gather(self.shapes, load, self.on_error, event.id)
-        target = torch.tensor(self.targets[draw.sample])
-        return {**given._asdict(), 'target': target, 'id': event.id}
-
-    def _read(self, modality: str, event: Event, generator: np.random.Generator) -> np.ndarray:
+    def read(self, modality: str, sample: int, generator: np.random.Generator) -> np.ndarray:
+        event = self.events[sample]
         path = self.paths[modality].get(event.id)
         if path is None:
             raise MediaError(f'{event.id}: no such file for {modality}')
-        if modality == 'audio' and self.stored:
-            return read_spectrogram(path, self.bank)
         start_s, end_s = 0.0, inf
         if self.span == 'event':
             widen_s = self.context_s + max(0.0, MIN_EVENT_S - (event.end_s - event.start_s)) / 2
             start_s, end_s = max(0.0, event.start_s - widen_s), event.end_s + widen_s
         if modality == 'audio':
-            return self.files.sound(path, self.rate_hz, start_s, end_s)
+            return self._sound(path, start_s, end_s)
         videos = self.layout == 'official'
         film: Film = Video(path, start_s, end_s, self.files.fps) if videos else Folder(path)
-        return self.files.pictures(film, self.frames, generator if self.random_times else None)
-
-    def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
-        return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
-
-    def _shape(self, modality: str) -> tuple[int, ...]:
-        """The shape that the transforms make of silence or of a black clip."""
-        silence = np.zeros(self.bank or (self.rate_hz,), 'f4')
-        array = silence if modality == 'audio' else np.zeros((self.frames, 256, 256, 3), 'u1')
-        return tuple(self._transform(modality, array, np.random.default_rng(0)).shape)
+        return self._pictures(film, generator)
 
     def _count_absent(self, split: str) -> dict[str, int]:
         videos = self.layout == 'official'

@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
 from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.film import Folder, Video
-from mmcalib.media.items import gather, report_absent, transformed
-from mmcalib.media.spectrograms import read_spectrogram, usual_shape
+from mmcalib.media.items import report_absent
+from mmcalib.media.recordings import MODALITIES, Recordings
+from mmcalib.media.spectrograms import usual_shape
 from mmcalib.media.splits import digest, stratified, warn_of_test, whole_groups
-from mmcalib.registry import DATASETS, TRANSFORMS
+from mmcalib.registry import DATASETS
 
 ORDERS = {
     'ogm': ('NEU', 'HAP', 'SAD', 'FEA', 'DIS', 'ANG'),
@@ -31,7 +28,6 @@ SPELLINGS = {
     **{'neutral': 'NEU', 'disgust': 'DIS', 'anger': 'ANG', 'angry': 'ANG', 'fear': 'FEA'},
     **{'happy': 'HAP', 'happiness': 'HAP', 'sad': 'SAD', 'sadness': 'SAD', 'fearful': 'FEA'},
 }
-MODALITIES = ('audio', 'visual')
 SPLITS = ('train', 'val', 'test')
 WAVES = ('AudioWAV/*.wav', 'Audio/*.wav', 'audio/*.wav')
 LAYOUTS: Mapping[
@@ -68,7 +64,7 @@ Labels = dict[str, str]  # emotion by clip
 
 
 @DATASETS.register_module()
-class CREMAD(Dataset):
+class CREMAD(Recordings):
     """Actors who speak one of 12 sentences in one of 6 emotions: sound, face, emotion.
 
     Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset", IEEE Transactions on
@@ -144,58 +140,37 @@ class CREMAD(Dataset):
         splits = _splits(lists, clips, protocol, validation, val_fraction, split_seed)
         if not splits[split]:
             raise ValueError(f'CREMAD(split={split!r}, val_fraction={val_fraction}) has no clip')
-        self.files = open_files(root, **media)
-        self.frames, self.rate_hz, self.on_error = frames, rate_hz, on_error
-        self.random_times = split == 'train' if random_times is None else random_times
         stored = LAYOUTS[given['layout']]['audio'] is not WAVES and 'audio' in modalities
         configs = {'audio': fbank if stored else audio, 'visual': visual}
-        self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
-        self.ids = sorted(splits[split])
-        self.targets = [names.index(splits[split][clip]) for clip in self.ids]
-        self.bank = usual_shape(self.paths['audio'].values()) if stored else None
+        ids = sorted(splits[split])
+        super().__init__(
+            ids=ids,
+            targets=[names.index(splits[split][clip]) for clip in ids],
+            files=open_files(root, **media),
+            transforms={m: configs[m] for m in modalities},
+            frames=frames,
+            random_times=split == 'train' if random_times is None else random_times,
+            rate_hz=rate_hz,
+            bank=usual_shape(self.paths['audio'].values()) if stored else None,
+            on_error=on_error,
+        )
         counts = _count(splits, protocol)
         counts |= {f'{m}_absent': self._count_absent(m, split) for m in modalities}
         counts['unlisted'] = len(clips.difference(*splits.values()))
-        self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
         self.metainfo.update(lists=lists.files, ids_sha256=digest(self.ids))
         self.metainfo.update(shapes=self.shapes, bank=self.bank, counts=counts)
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, key: int | Draw) -> dict[str, Any]:
-        draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
-        clip = self.ids[draw.sample]
-
-        def load(modality: str) -> Tensor:
-            generator = draw.generator(stream=MODALITIES.index(modality))
-            return self._transform(modality, self._read(modality, clip, generator), generator)
-
-        given = gather(self.shapes, load, self.on_error, clip)
-        target = torch.tensor(self.targets[draw.sample])
-        return {**given._asdict(), 'target': target, 'id': clip}
-
-    def _read(self, modality: str, clip: str, generator: np.random.Generator) -> np.ndarray:
+    def read(self, modality: str, sample: int, generator: np.random.Generator) -> np.ndarray:
+        clip = self.ids[sample]
         path = self.paths[modality].get(clip)
         if path is None:
             raise MediaError(f'{clip}: no such file for {modality}')
         if modality == 'audio':
-            if self.bank is not None:
-                return read_spectrogram(path, self.bank)
-            return self.files.sound(path, self.rate_hz)
+            return self._sound(path)
         film = Video(path, fps=self.files.fps) if path.suffix == '.flv' else Folder(path)
-        return self.files.pictures(film, self.frames, generator if self.random_times else None)
-
-    def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
-        return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
-
-    def _shape(self, modality: str) -> tuple[int, ...]:
-        """The shape that the transforms make of silence or of a black clip."""
-        silence = np.zeros(self.bank or (self.rate_hz,), 'f4')
-        array = silence if modality == 'audio' else np.zeros((self.frames, 256, 256, 3), 'u1')
-        return tuple(self._transform(modality, array, np.random.default_rng(0)).shape)
+        return self._pictures(film, generator)
 
     def _count_absent(self, modality: str, split: str) -> int:
         absent = [clip for clip in self.ids if clip not in self.paths[modality]]

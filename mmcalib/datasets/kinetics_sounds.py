@@ -6,24 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from mmcalib.contract import Draw
 from mmcalib.media import MediaError
 from mmcalib.media.cache import open_files
 from mmcalib.media.choices import check_choices, check_modalities
 from mmcalib.media.film import Film, Folder, Video
 from mmcalib.media.hdf5_pictures import Hdf5Pictures
-from mmcalib.media.items import gather, report_absent, transformed
+from mmcalib.media.items import report_absent
 from mmcalib.media.kinetics_folders import CLASSES, LAYOUTS, SPLITS, Labels, recognise, video_id
-from mmcalib.media.spectrograms import read_spectrogram, usual_shape
+from mmcalib.media.recordings import MODALITIES, Recordings
+from mmcalib.media.spectrograms import usual_shape
 from mmcalib.media.splits import digest, stratified, warn_of_test
-from mmcalib.registry import DATASETS, TRANSFORMS
+from mmcalib.registry import DATASETS
 
-MODALITIES = ('audio', 'visual')
 STORED = ('.npy', '.pkl')  # filter banks, not sound
 CHOICES = {
     'split': SPLITS,
@@ -35,7 +31,7 @@ GUIDE = 'docs/datasets/kinetics_sounds.md describes the layouts'
 
 
 @DATASETS.register_module()
-class KineticsSounds(Dataset):
+class KineticsSounds(Recordings):
     """Ten seconds of a video: sound and pictures of one of 31 actions that can be heard and seen.
 
     Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017, arXiv:1705.08168, a subset of
@@ -109,69 +105,48 @@ class KineticsSounds(Dataset):
             raise ValueError(
                 f'KineticsSounds(split={split!r}, val_fraction={val_fraction}) has no clip'
             )
-        self.files = open_files(root, **media)
-        self.frames, self.rate_hz, self.on_error = frames, rate_hz, on_error
-        self.random_times = split == 'train' if random_times is None else random_times
         banks = _banks(root, list(self.paths.get('audio', {}).values()))
-        self.bank = usual_shape(banks) if banks else None
         configs = {'audio': fbank if banks else audio, 'visual': visual}
-        self.transforms = {m: [TRANSFORMS.build(c) for c in configs[m]] for m in modalities}
-        self.ids = sorted(splits[split])
-        self.targets = [_target(clip, splits[split][clip], names) for clip in self.ids]
+        ids = sorted(splits[split])
+        super().__init__(
+            ids=ids,
+            targets=[_target(clip, splits[split][clip], names) for clip in ids],
+            files=open_files(root, **media),
+            transforms={m: configs[m] for m in modalities},
+            frames=frames,
+            random_times=split == 'train' if random_times is None else random_times,
+            rate_hz=rate_hz,
+            bank=usual_shape(banks) if banks else None,
+            on_error=on_error,
+        )
         self.found = {m: self._find(m) for m in modalities}
         counts = _count(splits)
         counts |= {f'{m}_absent': self._count_absent(m, split) for m in modalities}
         counts['same_file'] = self._count_shared(split)
-        self.shapes = {m: self._shape(m) for m in modalities}
         self.metainfo = {**self.METAINFO, **given, 'modalities': tuple(modalities)}
         self.metainfo.update(classes=names, val_fraction=val_fraction, split_seed=split_seed)
         self.metainfo['ids_sha256'] = digest(self.ids)
         self.metainfo.update(shapes=self.shapes, bank=self.bank, counts=counts)
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, key: int | Draw) -> dict[str, Any]:
-        draw = key if isinstance(key, Draw) else Draw(range(len(self))[key])
-        clip = self.ids[draw.sample]
-
-        def load(modality: str) -> Tensor:
-            generator = draw.generator(stream=MODALITIES.index(modality))
-            return self._transform(modality, self._read(modality, clip, generator), generator)
-
-        given = gather(self.shapes, load, self.on_error, clip)
-        target = torch.tensor(self.targets[draw.sample])
-        return {**given._asdict(), 'target': target, 'id': clip}
-
-    def _read(self, modality: str, clip: str, generator: np.random.Generator) -> np.ndarray:
+    def read(self, modality: str, sample: int, generator: np.random.Generator) -> np.ndarray:
+        clip = self.ids[sample]
         path = self.found[modality].get(clip)
         if path is None:
             raise MediaError(f'{clip}: no such file for {modality}')
         if modality == 'audio':
-            if self.bank is not None:
-                return read_spectrogram(path, self.bank)
-            return self.files.sound(path, self.rate_hz)
+            return self._sound(path)
         film: Film = Folder(path)
         if path.suffix == '.hdf5':
             film = Hdf5Pictures(path)
         elif path.is_file():
             film = Video(path, fps=self.files.fps)
-        return self.files.pictures(film, self.frames, generator if self.random_times else None)
-
-    def _transform(self, modality: str, array: np.ndarray, draws: np.random.Generator) -> Tensor:
-        return transformed(array, self.transforms[modality], draws, whole=modality == 'audio')
+        return self._pictures(film, generator)
 
     def _find(self, modality: str) -> dict[str, Path]:
         """The file of each clip, under the name of the list or of the video alone."""
         files = self.paths[modality]
         names = {clip: clip if clip in files else video_id(clip) for clip in self.ids}
         return {clip: files[name] for clip, name in names.items() if name in files}
-
-    def _shape(self, modality: str) -> tuple[int, ...]:
-        """The shape that the transforms make of silence or of a black clip."""
-        silence = np.zeros(self.bank or (self.rate_hz,), 'f4')
-        array = silence if modality == 'audio' else np.zeros((self.frames, 256, 256, 3), 'u1')
-        return tuple(self._transform(modality, array, np.random.default_rng(0)).shape)
 
     def _count_absent(self, modality: str, split: str) -> int:
         absent = [clip for clip in self.ids if clip not in self.found[modality]]

@@ -65,8 +65,6 @@ def _transforms(*values: Any) -> bool:
 
 def ids(data: Any) -> list[str] | None:
     """The names of all items, where a data set tells them without reading any."""
-    if hasattr(data, 'events'):
-        return [str(event.id) for event in data.events]
     holder: Any = data if hasattr(data, 'ids') else getattr(data, 'utterances', None)
     return [str(name) for name in holder.ids] if hasattr(holder, 'ids') else None
 

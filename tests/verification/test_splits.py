@@ -52,7 +52,7 @@ def test_what_takes_modalities_away_is_taken_away():
 def test_names_targets_and_durations_are_told_without_reading():
     event = SimpleNamespace(id='x', start_s=1.0, end_s=3.5)
     whole = SimpleNamespace(id='y', start_s=0.0, end_s=np.inf)
-    data = SimpleNamespace(events=[event, whole], targets=[torch.tensor(1), 0])
+    data = SimpleNamespace(ids=['x', 'y'], events=[event, whole], targets=[torch.tensor(1), 0])
     assert ids(data) == ['x', 'y']
     assert targets(data).tolist() == [1, 0]
     assert seconds(data).tolist() == [2.5]
