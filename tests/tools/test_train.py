@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,19 @@ def run(tool, *args, cwd, options=SMALL, launcher=(), check=True):
     return done
 
 
+@pytest.fixture
+def train_here(root, tmp_path, monkeypatch):
+    """The same in this process, which saves a start: for what a fresh process has no part in."""
+
+    def train(*args, options=SMALL):
+        given = map(str, [*args, '--data-root', root, '--cfg-options', *options])
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, 'argv', ['train.py', *given])
+        runpy.run_path(str(REPOSITORY / 'tools' / 'train.py'), run_name='__main__')
+
+    return train
+
+
 def config(name):
     return REPOSITORY / 'configs' / f'{name}.py'
 
@@ -131,14 +145,14 @@ def test_a_fuser_from_a_file_outside_the_package_trains(root, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['base_seq_ave', 'calib_seq_ave'])
-def test_the_sequence_family_trains_in_mixed_precision(name, root, tmp_path):
-    run('train', config(name), '--data-root', root, '--amp', cwd=tmp_path)
+def test_the_sequence_family_trains_in_mixed_precision(name, train_here, tmp_path):
+    train_here(config(name), '--amp')
     assert result(tmp_path / 'work_dirs' / name)['test']['accuracy'] >= 0
 
 
-def test_flags_change_the_run_and_its_work_dir(root, tmp_path):
+def test_flags_change_the_run_and_its_work_dir(train_here, tmp_path):
     flags = ['--calibrator', 'VGMR', '--seed', '3', '--no-validate', '--auto-scale-lr']
-    run('train', config('base_conv_ave'), '--data-root', root, *flags, cwd=tmp_path)
+    train_here(config('base_conv_ave'), *flags)
     work_dir = tmp_path / 'work_dirs' / 'base_conv_ave-VGMR-seed3'
     assert result(work_dir)['checkpoint'] == 'last'
     assert result(work_dir)['seed'] == 3
@@ -180,27 +194,17 @@ def test_a_wrong_flag_is_answered_with_what_is_possible(flags, says, root, tmp_p
     assert all(part in done.text for part in says), done.text
 
 
-def test_a_head_of_another_size_is_refused_before_training(root, tmp_path):
-    options = [*SMALL, 'data.classes=auto']
-    done = run(
-        'train',
-        config('base_conv_ave'),
-        '--data-root',
-        root,
-        cwd=tmp_path,
-        options=options,
-        check=False,
-    )
-    assert '--cfg-options model.head.num_classes=8' in done.text
+def test_a_head_of_another_size_is_refused_before_training(train_here):
+    with pytest.raises(ValueError, match=r'--cfg-options model\.head\.num_classes=8'):
+        train_here(config('base_conv_ave'), options=[*SMALL, 'data.classes=auto'])
 
 
-def test_a_balancing_method_trains_beside_a_calibrator_and_resumes_exactly(root, tmp_path):
-    args = [config('base_conv_ave'), '--data-root', root, '--calibrator', 'VGMR']
-    args += ['--balancing', 'OGM']
-    run('train', *args, '--work-dir', 'whole', cwd=tmp_path)
+def test_a_balancing_method_trains_beside_a_calibrator_and_resumes_exactly(train_here, tmp_path):
+    args = [config('base_conv_ave'), '--calibrator', 'VGMR', '--balancing', 'OGM']
+    train_here(*args, '--work-dir', 'whole')
     half = [*SMALL, 'train_cfg.max_epochs=1']
-    run('train', *args, '--work-dir', 'parts', cwd=tmp_path, options=half)
-    run('train', *args, '--work-dir', 'parts', '--resume', cwd=tmp_path)
+    train_here(*args, '--work-dir', 'parts', options=half)
+    train_here(*args, '--work-dir', 'parts', '--resume')
     assert result(tmp_path / 'parts') == result(tmp_path / 'whole')
     log = next((tmp_path / 'whole').glob('*/vis_data/scalars.json')).read_text()
     assert 'balance_audio' in log and 'loss_value' in log
