@@ -37,7 +37,7 @@ def test_means_and_differences_are_those_of_the_values(path):
         values = [float(v) for v in row['values'].split()]
         mean = sum(values) / len(values)
         assert float(row['mean']) == pytest.approx(mean)
-        assert len(values) == int(row['n']) == len(row['seeds'].split()) >= 2
+        assert len(values) == int(row['n']) == len(row['seeds'].split()) >= 5
         assert 'with changes' not in row['commit'] and row['sample_data'] in ('', 'False', 'no')
         if row['difference_n']:
             (base,) = (
