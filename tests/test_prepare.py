@@ -293,7 +293,7 @@ def test_damage_is_noticed_when_it_is_read(root, tmp_path):
         read = Cache(root, folder, None, None)
         data.files = read
         with pytest.raises(CacheError, match=r'val-00000\.safetensors.*damaged'):
-            data._read(modality, data.events[0], np.random.default_rng(0))
+            data.read(modality, 0, np.random.default_rng(0))
     shard.write_bytes(good[:-1])
     with pytest.raises(CacheError, match='is not the'):
         open_files(root, cache=str(folder))
