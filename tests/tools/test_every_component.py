@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 TINY = ['train_cfg.max_epochs=1', 'data.audio.0.length_s=0.5', *NO_PICTURES]
 TINY += [f'model.encoders.{m}.base_channels=16' for m in ('audio', 'visual')]
 TINY += LOADERS
+NARROW = {'Bottleneck': ['model.fuser.width=48', 'model.fuser.depth=2', 'model.fuser.separate=1']}
 NEEDED = runpy.run_path(str(ROOT / 'tools' / 'benchmark.py'))['NEEDED']
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,7 @@ def test_a_calibrator_trains_and_is_tested(name, train, tmp_path):
 
 @pytest.mark.parametrize('name', names(FUSERS))
 def test_a_fuser_trains_and_is_tested(name, train, tmp_path):
-    train(options=[f'model.fuser.type={name}', *needed(name)])
+    train(options=[f'model.fuser.type={name}', *needed(name), *NARROW.get(name, [])])
     assert written(tmp_path).model.fuser.type == name
 
 
