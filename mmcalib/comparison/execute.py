@@ -74,17 +74,27 @@ def claim(run: Run, cfg: Config) -> None:
     Raises:
         ValueError: it holds a run of other settings.
     """
-    plan = run.folder / PLAN
+    refuse_others(run, cfg)
     mine = {'settings': fingerprint(cfg), 'command': run.command}
-    if plan.exists():
-        found = json.loads(plan.read_text())
-        if found['settings'] != mine['settings']:
-            raise ValueError(
-                f'{run.folder} holds a run of other settings, {found["command"]}; asked for is '
-                f'{run.command}. Its config or its options have changed: delete the folder, or '
-                'choose another --out'
-            )
-    AtomicBackend().put_text(json.dumps(mine, indent=2) + '\n', plan)
+    AtomicBackend().put_text(json.dumps(mine, indent=2) + '\n', run.folder / PLAN)
+
+
+def refuse_others(run: Run, cfg: Config) -> None:
+    """See that a folder, if it was begun or is done, is of the run that is asked for.
+
+    Raises:
+        ValueError: it holds a run of other settings.
+    """
+    plan = run.folder / PLAN
+    if not plan.exists():
+        return
+    found = json.loads(plan.read_text())
+    if found['settings'] != fingerprint(cfg):
+        raise ValueError(
+            f'{run.folder} holds a run of other settings, {found["command"]}; asked for is '
+            f'{run.command}. Its config or its options have changed: delete the folder, or '
+            'choose another --out'
+        )
 
 
 def drop_the_rest(folder: Path) -> None:

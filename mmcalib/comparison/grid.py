@@ -96,10 +96,17 @@ def expand(
         same: other fields of `Run`.
 
     Raises:
-        ValueError: an axis is also an option, or two runs would have one folder.
+        ValueError: an axis is also an option, two runs would have one folder, or some methods are
+            tuned and others are not.
     """
     if twice := sorted(axes.keys() & options.keys()):
         raise ValueError(f'{twice} are both options of all runs and axes of the grid')
+    methods = {method_name(c, None if b == 'none' else b) for c in calibrators for b in balancings}
+    if tuned and (untuned := sorted(methods - tuned.keys())):
+        raise ValueError(
+            f'There are tuned settings for {sorted(tuned)}, and none for {untuned}, which would be '
+            'at a disadvantage: search for all methods of a grid, or leave those out'
+        )
     runs: dict[str, Run] = {}
     chosen = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     for seed, path, axis, balancing, calibrator in product(

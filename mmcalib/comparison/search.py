@@ -8,6 +8,7 @@ from mmcalib.comparison.command import values
 from mmcalib.comparison.execute import state
 from mmcalib.comparison.grid import Run, method_name
 from mmcalib.comparison.pool import Executor, do_all
+from mmcalib.config import plain
 from mmcalib.hooks.run_record import RECORD
 
 UNTESTED = {'test_dataloader': None, 'test_cfg': None, 'test_evaluator': None}
@@ -46,19 +47,21 @@ def search(
 
     Optuna's TPE (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011)
     chooses for each method from that method's own trials. Its first ten are random and the same for
-    all. It takes the same turns when it is started again, and finds its runs done.
+    all. It takes the same turns when it is started again, and finds its runs done; a trial that
+    failed stays a failure.
 
     Args:
         methods: a run of each; its trials have its options and seed, and folders beside its own.
         space: of the options that are searched.
         trials: of each method; failed ones count.
         executor: what does the runs.
-        at_once: runs at a time.
+        at_once: runs at a time; one of each method is the most, since a trial waits for the last.
         seed: of the sampler.
 
     Raises:
         ModuleNotFoundError: optuna is not installed.
-        ValueError: the config selects no checkpoint by one metric of validation.
+        ValueError: the config selects no checkpoint by one metric of validation, or validates on
+            the test split; a folder holds a trial of other settings.
     """
     try:
         import optuna
@@ -76,7 +79,8 @@ def search(
             trial_run(run, number, {key: suggest(trial, key, of) for key, of in space.items()})
             for run, trial in zip(methods, asked, strict=True)
         ]
-        do_all(runs, executor, at_once)
+        # To try a failed one again would change the history, and with it all later trials.
+        do_all([run for run in runs if state(run).name != 'failed'], executor, at_once)
         for study, trial, run in zip(studies, asked, runs, strict=True):
             value = value_of(run)
             if value is None:
@@ -104,7 +108,14 @@ def suggest(trial: Any, key: str, of: Range | Sequence[Any]) -> Any:
 
 def direction(run: Run) -> Literal['minimize', 'maximize']:
     """Whether the metric that selects checkpoints is to rise or to fall."""
-    checkpoint = run.load().get('default_hooks', {}).get('checkpoint') or {}
+    cfg = run.load()
+    checkpoint = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    val = plain(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else {}
+    if 'test' in (val.get('split'), val.get('validation')):
+        raise ValueError(
+            f'{run.path} validates on the test split (split={val.get("split")!r}, '
+            f'validation={val.get("validation")!r}); a search needs a validation split of its own'
+        )
     if not isinstance(checkpoint.get('save_best'), str):
         raise ValueError(
             f'{run.path} has save_best={checkpoint.get("save_best")!r}; a search needs one metric '
@@ -117,7 +128,8 @@ def value_of(run: Run) -> float | None:
     """What validation gave its best checkpoint."""
     if state(run).name != 'done':
         return None
-    return json.loads((run.folder / RECORD).read_text())['selection']['value']
+    selection = json.loads((run.folder / RECORD).read_text())['selection']
+    return selection and selection['value']
 
 
 def best(trials: Sequence[Trial], lower: bool = False) -> dict[str, Trial]:

@@ -12,6 +12,7 @@ from mmcalib import config
 from mmcalib.comparison import execute as module
 from mmcalib.comparison.execute import ERROR, LOCK, OUTPUT, PLAN, execute, held, state
 from mmcalib.comparison.grid import expand
+from mmcalib.comparison.pool import do_all
 
 
 @pytest.fixture(scope='module')
@@ -106,6 +107,18 @@ def test_a_folder_of_other_settings_is_refused(project, tmp_path, monkeypatch):
     execute(other)
     assert 'holds a run of other settings' in state(other).error
     assert 'max_epochs=7' in state(other).error and 'another --out' in state(other).error
+
+
+def test_what_is_done_with_other_settings_stops_a_grid_before_it_starts(done, project):
+    def of(folder, **kwargs):
+        (run,) = expand([project], folder.parent, ['NormOnly'], ['OGM'], [3], **kwargs)
+        assert run.folder == folder
+        return run
+
+    assert do_all([of(done.folder)], None, 1)[done.name].name == 'done'
+    other = of(done.folder, options={'train_cfg.max_epochs': 7})
+    with pytest.raises(ValueError, match=r'holds a run of other settings.*max_epochs=7'):
+        do_all([other], None, 1)
 
 
 def test_runs_of_one_setting_share_it_whatever_their_calibrator_balancing_and_seed(

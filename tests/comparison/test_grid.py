@@ -67,3 +67,11 @@ def test_the_command_of_a_run_trains_what_the_grid_trains(tmp_path, monkeypatch)
     assert fingerprint(cfg) == fingerprint(mine)
     mine.optim_wrapper.optimizer.lr *= 2
     assert fingerprint(cfg) != fingerprint(mine)
+
+
+def test_a_grid_is_tuned_as_a_whole_or_not_at_all():
+    tuned = {'Identity': {'a': 1}, 'SE + OGM': {'a': 2}}
+    runs = expand(['c.py'], Path('out'), ['SE'], ['OGM'], tuned=tuned)
+    assert runs[0].tuned == {'a': 2}
+    with pytest.raises(ValueError, match=r"settings for \['Identity', 'SE \+ OGM'\].*for \['SE'\]"):
+        expand(['c.py'], Path('out'), ['Identity', 'SE'], ['none'], tuned=tuned)

@@ -86,6 +86,20 @@ def test_a_failed_trial_counts_and_is_not_the_best(methods):
     assert all(trial.value is not None for trial in best(trials).values())
 
 
+def test_a_failed_trial_is_not_tried_again(methods):
+    executor = Pretend({'Identity': 1e-2, 'SE': 1e-4}, broken=(1, 2, 5))
+    first = search(methods, SPACE, 5, executor, 2)
+    again = Pretend({})
+    assert search(methods, SPACE, 5, again, 2) == first and not again.runs
+
+
+@pytest.mark.parametrize('key', ['split', 'validation'])
+def test_a_config_that_validates_on_test_is_not_searched(methods, key):
+    options = {f'val_dataloader.dataset.{key}': 'test'}
+    with pytest.raises(ValueError, match=rf"validates on the test split.*{key}='test'"):
+        search([methods[0]._replace(options=options)], SPACE, 1, Pretend({}), 1)
+
+
 def test_the_best_is_the_lowest_where_less_is_better():
     trials = [Trial('m', k, {}, value, '') for k, value in enumerate([2.0, None, 1.0, 1.0])]
     assert best(trials)['m'].number == 0
@@ -142,7 +156,8 @@ def test_a_tuned_run_is_of_the_setting_of_those_that_are_not(methods, tmp_path):
     from mmcalib.apis.train import asked
 
     tuned = {'SE': {'optim_wrapper.optimizer.lr': 0.5}}
-    runs = expand([methods[0].path], tmp_path, ['Identity', 'SE'], tuned=tuned)
+    runs = expand([methods[0].path], tmp_path, ['Identity'])
+    runs += expand([methods[0].path], tmp_path, ['SE'], tuned=tuned)
     plain, mine = (asked(run.load()) for run in runs)
     assert runs[1].load().optim_wrapper.optimizer.lr == 0.5
     assert plain['setting'] == mine['setting'] and mine['tuned'] == tuned['SE']
