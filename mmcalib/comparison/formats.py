@@ -71,8 +71,8 @@ def columns(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
         *((name, other(name)) for name in table.others),
         ('parameters', lambda row: f'{row.parameters}'),
         ('of calibrator', lambda row: f'{row.calibrator_parameters}'),
-        ('s/epoch', lambda row: f'{row.epoch_s:.2f}'),
-        ('ms/sample', lambda row: f'{row.inference_ms:.3f}'),
+        ('s/epoch', lambda row: time(row.epoch_s, '.2f')),
+        ('ms/sample', lambda row: time(row.inference_ms, '.3f')),
     ]
 
 
@@ -80,6 +80,11 @@ def spread(value: Spread, sign: str = '') -> str:
     """Mean ± standard deviation; the mean alone of one run."""
     mean = f'{value.mean:{sign}.4f}'
     return mean if value.sd is None else f'{mean} ± {value.sd:.4f}'
+
+
+def time(value: float | None, form: str) -> str:
+    """A dash where none was taken."""
+    return NONE if value is None else format(value, form)
 
 
 def interval(versus: Versus) -> str:

@@ -36,8 +36,8 @@ class Result(NamedTuple):
     parameters: int
     calibrator_parameters: int
     epochs: int
-    epoch_s: float
-    inference_ms: float
+    epoch_s: float | None  # None: no whole epoch was timed
+    inference_ms: float | None
     data: dict[str, Any]  # name, root, train, val, test, sha256
     sample_data: bool
     command: str

@@ -25,8 +25,8 @@ class Row(NamedTuple):
     versus: Versus | None  # None of the baseline, and without one
     parameters: int
     calibrator_parameters: int
-    epoch_s: float  # medians over runs
-    inference_ms: float
+    epoch_s: float | None  # medians over runs
+    inference_ms: float | None
     provenance: Provenance
 
 
@@ -169,7 +169,13 @@ def make_row(
         versus=versus,
         parameters=runs[0].parameters,
         calibrator_parameters=runs[0].calibrator_parameters,
-        epoch_s=median(run.epoch_s for run in runs),
-        inference_ms=median(run.inference_ms for run in runs),
+        epoch_s=middle([run.epoch_s for run in runs]),
+        inference_ms=middle([run.inference_ms for run in runs]),
         provenance=provenance(runs),
     )
+
+
+def middle(times: Sequence[float | None]) -> float | None:
+    """The median of what was timed; a run that resumed within its last epoch has nothing."""
+    taken = [time for time in times if time is not None]
+    return median(taken) if taken else None

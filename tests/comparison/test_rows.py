@@ -5,6 +5,7 @@ import pytest
 from result_folders import write_classified, write_run
 from scipy import stats
 
+from mmcalib.comparison.formats import NONE, body, head
 from mmcalib.comparison.result import read_result
 from mmcalib.comparison.rows import make_tables
 
@@ -47,6 +48,15 @@ def test_two_seeds_by_hand(run):
     assert versus.record == (2, 0, 0)
     assert second.others['macro_f1'] == (0.5, 0, 2)
     assert (first.epoch_s, second.parameters, second.calibrator_parameters) == (3, 7, 0)
+
+
+def test_a_time_that_was_not_taken_is_left_out(run):
+    runs = [run([1, 0], seed=seed, epoch_s=time) for seed, time in enumerate((None, 2.0, 4.0))]
+    (table,) = make_tables([*runs, run([1, 1], calibrator='SE', epoch_s=None)])
+    first, second = table.rows
+    assert (first.epoch_s, second.epoch_s) == (3, None)
+    cells = dict(zip(head(table), body(table)[1], strict=True))
+    assert cells['s/epoch'] == NONE and cells['ms/sample'] == '1.250'
 
 
 def test_the_interval_is_that_over_all_resamples_of_items(run):
