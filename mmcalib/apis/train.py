@@ -18,7 +18,7 @@ from mmcalib.engine.runner import Runner
 from mmcalib.hooks.run_record import RECORD, RunRecord
 from mmcalib.media.splits import digest
 from mmcalib.registry import HOOKS
-from mmcalib.verification.splits import ids, targets
+from mmcalib.verification.splits import ids, is_test, targets
 
 OF_THE_RUN = (
     'randomness',
@@ -120,7 +120,11 @@ def selection(cfg: Config, runner: Runner, meta: Mapping[str, Any]) -> Record | 
         return None
     value = runner.message_hub.get_info('best_score')
     rule = checkpoint.get('rule', 'greater')
+    val = inner(runner.val_dataloader)
+    test = inner(runner.test_dataloader) if cfg.get('test_dataloader') is not None else None
     split = config.plain(cfg.val_dataloader.dataset).get('split', 'val')
+    if is_test(getattr(val, 'metainfo', None) or {}, ids(val), ids(test)):
+        split = 'test'
     return dict(split=split, metric=metric, rule=rule, value=value, epoch=meta.get('epoch'))
 
 
@@ -133,10 +137,8 @@ def data(runner: Runner) -> Record:
     told: list[str] = []
     whole = True
     for split, given in config.plain_of_splits(runner.cfg).items():
-        dataset = getattr(runner, f'{split}_dataloader').dataset
-        found[split] = len(dataset)
-        while hasattr(dataset, 'dataset'):
-            dataset = dataset.dataset
+        loader = getattr(runner, f'{split}_dataloader')
+        found[split], dataset = len(loader.dataset), inner(loader)
         found['name'], found['root'] = type(dataset).__name__, str(given.get('root', ''))
         names, wanted = ids(dataset), targets(dataset)
         if names is None or wanted is None:
@@ -144,6 +146,12 @@ def data(runner: Runner) -> Record:
         else:
             told += [f'{split} {n} {t.tolist()}' for n, t in zip(names, wanted, strict=True)]
     return {**found, 'sha256': digest([*told, '']) if whole else ''}
+
+
+def inner(loader: Any) -> Any:
+    """The data set of a loader without what is around it; None without a loader."""
+    found = getattr(loader, 'dataset', None)
+    return inner(found) if hasattr(found, 'dataset') else found
 
 
 def parameters(module: torch.nn.Module) -> int:

@@ -81,6 +81,18 @@ def seconds(data: Any) -> np.ndarray:
     return np.array([span for span in spans if np.isfinite(span)])
 
 
+def is_test(meta: Mapping[str, Any], val: Sequence[str] | None, test: Sequence[str] | None) -> bool:
+    """Does validation read the test split?
+
+    Args:
+        meta: `metainfo` of the validation set.
+        val: its ids; None where they are not told.
+        test: those of the test set.
+    """
+    same = bool(val) and bool(test) and set(val or ()) == set(test or ())
+    return 'test' in (meta.get('split'), meta.get('validation')) or same
+
+
 def selection(
     cfg: Config, names: Mapping[str, Sequence[str]], splits: Mapping[str, Split]
 ) -> Selection:
@@ -97,9 +109,7 @@ def selection(
         )
     best = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
     how = f'save_best={best!r}' if best else 'no save_best: the last checkpoint is tested'
-    meta = splits['val'].data.metainfo
-    same = 'test' in splits and set(names['val']) == set(names['test'])
-    if 'test' in (meta.get('split'), meta.get('validation')) or same:
+    if is_test(splits['val'].data.metainfo, names['val'], names.get('test')):
         text = '!!! THE TEST SPLIT SELECTS CHECKPOINTS !!! Test results will be too good.'
         return Selection(f'{text} ({how})', True)
     return Selection(f'The split val selects checkpoints ({how}).', False)

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmcalib.apis.train import selection as recorded
 from mmcalib.config import plain
 from mmcalib.verification.splits import Split, ids, seconds, selection, still, targets
 
@@ -89,3 +90,31 @@ def test_selection_on_val_is_told_with_what_is_best():
     assert not told.wrong and "val selects checkpoints (save_best='accuracy')" in told.text
     told = choose({'test': {'split': 'test'}}, {'test': ['b']})
     assert not told.wrong and 'No split selects' in told.text
+
+
+@pytest.mark.parametrize(
+    ('val', 'meta', 'split'),
+    [
+        (['a'], {}, 'val'),
+        (['b'], {}, 'test'),
+        (['a'], {'validation': 'test'}, 'test'),
+        (None, {}, 'val'),
+    ],
+)
+def test_a_record_says_which_split_selected(val, meta, split):
+    def loader(ids, **given):
+        data = SimpleNamespace(metainfo=given) if ids is None else None
+        return SimpleNamespace(dataset=data or SimpleNamespace(ids=ids, metainfo=given))
+
+    best = SimpleNamespace(get_info=lambda name: 0.5)
+    runner = SimpleNamespace(
+        val_dataloader=loader(val, **meta), test_dataloader=loader(['b']), message_hub=best
+    )
+    cfg = Config(
+        dict(
+            default_hooks=dict(checkpoint=dict(save_best='accuracy')),
+            val_dataloader=dict(dataset=dict(split='val')),
+            test_dataloader=dict(),
+        )
+    )
+    assert recorded(cfg, runner, {'epoch': 3})['split'] == split
