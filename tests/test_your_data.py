@@ -79,4 +79,4 @@ def test_every_block_of_the_tutorial_runs_and_its_models_learn(tmp_path):
     alone = result(tmp_path / 'work_dirs' / 'mine-VGMR' / 'test.json')
     grid = result(tmp_path / 'work_dirs' / 'compare' / 'mine-VGMR-seed0' / 'test.json')
     assert grid['test'] == alone['test'] and grid['setting'] == alone['setting']
-    assert (tmp_path / 'new.png').stat().st_size > 10_000
+    assert (tmp_path / 'result.png').stat().st_size > 10_000

@@ -21,6 +21,7 @@ import argparse
 import json
 import pickle
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def infer(args: argparse.Namespace) -> None:
     inferencer = Inferencer(args.checkpoint, args.device, args.trust_imports)
     options = dict(on_error=args.on_error, pictures=bool(args.picture))
     if not args.table:
+        keep([text.split('=', 1)[1] for text in args.given], [args.picture, args.json])
         result = inferencer(dict(text.split('=', 1) for text in args.given), **options)
         print(lines(result))
         if args.picture:
@@ -114,6 +116,9 @@ def infer(args: argparse.Namespace) -> None:
         write(args.json, result.plain())
         return
     samples, whole = read_samples(args.table, inferencer), []
+    read = [args.table, *(v for s in samples for v in s.values() if isinstance(v, Path))]
+    drawn = [args.picture / f'{k}.png' for k in range(len(samples))] if args.picture else []
+    keep(read, [args.json, *drawn])
     if args.picture:
         args.picture.mkdir(parents=True, exist_ok=True)
     for start in range(0, len(samples), args.batch_size):
@@ -124,6 +129,14 @@ def infer(args: argparse.Namespace) -> None:
                 result.draw(args.picture / f'{start + k}.png')
             whole.append(result.plain())
     write(args.json, whole)
+
+
+def keep(read: Sequence[str | Path], written: Sequence[Path | None]) -> None:
+    """Nothing that is read may be written over."""
+    own = {Path(path).resolve() for path in read}
+    for path in written:
+        if path and path.resolve() in own:
+            raise ValueError(f'{path} is an input, and would be overwritten; name another file')
 
 
 def write(path: Path | None, held: Any) -> None:

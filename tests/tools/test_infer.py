@@ -36,6 +36,24 @@ def tool(capsys):
     return call
 
 
+def test_an_input_is_not_written_over(run, tmp_path, tool):
+    picture = tmp_path / 'a.png'
+    picture.write_bytes(b'mine')
+    (tmp_path / '0.png').write_bytes(b'mine')
+    table = tmp_path / 'table.csv'
+    table.write_text('id,visual\n1,0.png\n')
+    for flags, written in (
+        ([f'visual={picture}', '--picture', tmp_path / '.' / 'a.png'], picture),
+        ([f'visual={picture}', '--json', picture], picture),
+        (['--table', table, '--picture', tmp_path], tmp_path / '0.png'),
+        (['--table', table, '--json', table], table),
+    ):
+        before = written.read_bytes()
+        code, _, err = tool('infer.py', run, *flags)
+        assert code == 2 and f'{written} is an input, and would be overwritten' in err, err
+        assert written.read_bytes() == before
+
+
 def test_from_a_run_to_predictions_on_files(run, tmp_path, tool):
     root = run.parent / 'data'
     rows = ['id;audio;visual;text;start_s;end_s;note', 'a;4.wav;4.avi;4.npy;;;x']
