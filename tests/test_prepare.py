@@ -222,6 +222,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(root, tmp_path, wo
         running.wait()
         found.append(len(list((tmp_path / 'parts').glob('*.safetensors'))))
     assert found == sorted(found), 'nothing that was whole is lost'
+    assert found[-1], 'it was killed before it had written anything'
     subprocess.run(command(tmp_path / 'parts'), check=True, capture_output=True, timeout=120)
     assert contents(tmp_path / 'parts') == contents(tmp_path / 'whole')
 

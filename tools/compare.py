@@ -54,9 +54,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def seeds(text: str) -> list[int]:
     """'5' is 0 to 4, '10-14' is 10 to 14."""
     first, dash, last = text.partition('-')
-    found = list(range(int(first), int(last) + 1)) if dash else list(range(int(first)))
+    whole = first.isdecimal() and (last.isdecimal() or not dash)
+    found = list(range(int(first), int(last) + 1) if dash else range(int(first))) if whole else []
     if not found:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f'{text!r} is given; 5 (0 to 4) and 10-14 are possible')
     return found
 
 

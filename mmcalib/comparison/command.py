@@ -84,9 +84,9 @@ def same(args: argparse.Namespace) -> dict[str, Any]:
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is given; a whole number from 1 on is possible')
+    return int(text)
 
 
 def values(text: str) -> list[Any]:

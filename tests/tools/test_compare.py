@@ -64,11 +64,17 @@ def test_the_table_has_a_row_per_method_and_every_seed_counts(whole):
 
 def test_a_grid_that_is_killed_three_times_ends_with_the_same_table(whole, config, tmp_path):
     pause = random.Random(time.time_ns())
+    seen = set()
     for _ in range(3):
-        killed = start(config, *GRID, '--out', tmp_path)
-        time.sleep(pause.uniform(4, 9))
+        killed = start(config, *GRID, '--jobs', '1', '--out', tmp_path)
+        while not set(tmp_path.glob('*/epoch_*.pth')) - seen and killed.poll() is None:
+            time.sleep(0.02)  # until a run has got further than the last time
+        time.sleep(pause.uniform(0, 0.3))
+        assert killed.poll() is None, 'it ended before it was killed'
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
+        seen |= set(tmp_path.glob('*/epoch_*.pth'))
+    assert len(list(tmp_path.glob('*/test.json'))) < 4
     code, _, err = finish(start(config, *GRID, '--out', tmp_path))
     assert code == 0, err
     assert rows(tmp_path) == rows(whole[0])
@@ -132,10 +138,17 @@ def test_seeds(given, meant):
     assert TOOL['seeds'](given) == meant
 
 
-@pytest.mark.parametrize('given', ['0', '3-1', 'x', '-2'])
-def test_no_seeds(given):
-    with pytest.raises(ValueError):
-        TOOL['seeds'](given)
+@pytest.mark.parametrize('given', ['0', '3-1', 'x', '-2', '1-'])
+def test_no_seeds(given, config, capsys):
+    with pytest.raises(SystemExit):
+        TOOL['parse']([str(config), f'--seeds={given}'])
+    assert f"'{given}' is given; 5 (0 to 4) and 10-14 are possible" in capsys.readouterr().err
+
+
+def test_no_jobs(config, capsys):
+    with pytest.raises(SystemExit):
+        TOOL['parse']([str(config), '--jobs', '0'])
+    assert "'0' is given; a whole number from 1 on is possible" in capsys.readouterr().err
 
 
 def test_axes():
