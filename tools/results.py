@@ -92,7 +92,17 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def fill(text: str, folder: Path) -> str:
-    """The page, with its tables."""
+    """The page, with its tables.
+
+    Raises:
+        ValueError: a marker without its partner, or none at all.
+    """
+    begun, ended = text.count('<!-- table:'), text.count('<!-- end -->')
+    if not len(BLOCK.findall(text)) == begun == ended or not begun:
+        raise ValueError(
+            f'the page has {begun} lines "<!-- table: FILE CONFIG -->" and {ended} lines '
+            '"<!-- end -->"; one pair per table is possible, at least one'
+        )
     return BLOCK.sub(lambda m: m[1] + table(read(folder / m[2], m[3])) + m[4], text)
 
 

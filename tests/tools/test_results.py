@@ -62,3 +62,12 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no rows of 'mine'; it has those of \['other'\]"):
         TOOL['fill'](page.read_text(), tmp_path)
     assert TOOL['main'](['--page', str(page), '--folder', str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['no table', '<!-- table: a.csv mine -->\n', '<!-- end -->\n<!-- table: a.csv mine -->\n'],
+)
+def test_a_marker_without_its_partner_is_an_error(text, tmp_path):
+    with pytest.raises(ValueError, match='one pair per table'):
+        TOOL['fill'](text, tmp_path)
