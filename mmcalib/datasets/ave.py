@@ -104,9 +104,11 @@ class AVE(Recordings):
         given |= {'validation': validation, 'on_error': on_error}
         check_choices('AVE', given, CHOICES)
         check_modalities('AVE', modalities, MODALITIES)
-        if frames < 1 or context_s < 0 or not 0 <= val_fraction < 1:
-            text = f'AVE(frames={frames}, context_s={context_s}, val_fraction={val_fraction})'
-            raise ValueError(f'{text}; at least 1, at least 0, and within [0, 1)')
+        if frames < 1 or rate_hz < 1 or context_s < 0 or not 0 <= val_fraction < 1:
+            raise ValueError(
+                f'AVE(frames={frames}, rate_hz={rate_hz}, context_s={context_s}, '
+                f'val_fraction={val_fraction}); at least 1, 1 and 0, and within [0, 1)'
+            )
         root = Path(root)
         self.layout, self.paths = recognise(root, layout, modalities, GUIDE)
         given['layout'] = self.layout
