@@ -9,6 +9,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from tqdm import tqdm
 
 from mmcalib.contract import Signal
+from mmcalib.verification.durations import Clock
 from mmcalib.verification.hashes import dhash, digest
 from mmcalib.verification.splits import Split
 
@@ -44,6 +45,7 @@ class Record(NamedTuple):
     target: np.ndarray | None  # None: the item cannot be read at all
     reasons: dict[str, str]  # why a modality is missing, by modality
     facts: dict[str, Facts]
+    seconds: dict[str, float] = {}  # of 'sound' and 'video', where it is read
 
 
 def kind(modality: str, shape: tuple[int, ...]) -> str:
@@ -90,12 +92,18 @@ class Reading(Dataset):
 
     def __init__(self, split: str, data: Any, places: np.ndarray) -> None:
         self.split, self.data, self.places = split, data, places
+        self.clock = Clock(data.files) if hasattr(data, 'files') else None
+        if self.clock:
+            data.files = self.clock
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, number: int) -> Record:
         place = int(self.places[number])
+        seconds: dict[str, float] = {}
+        if self.clock:
+            self.clock.seconds = seconds
         try:
             item = self.data[place]
             facts = {m: look_at(m, signal) for m, signal in item['inputs'].items()}
@@ -104,7 +112,7 @@ class Reading(Dataset):
             return Record(self.split, place, f'item {place}', None, reasons, {})
         target = np.asarray(torch.as_tensor(item['target']))
         reasons = dict(item.get('unreadable', {}))
-        return Record(self.split, place, str(item['id']), target, reasons, facts)
+        return Record(self.split, place, str(item['id']), target, reasons, facts, seconds)
 
 
 def read(

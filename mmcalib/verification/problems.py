@@ -28,11 +28,12 @@ class Problem(NamedTuple):
 
 def of_items(records: Sequence[Record]) -> Iterator[Problem]:
     """What is absent, unreadable, not finite or constant."""
-    for split, _, name, _, reasons, facts in records:
-        for modality, reason in reasons.items():
+    for record in records:
+        split, name = record.split, record.id
+        for modality, reason in record.reasons.items():
             kind = 'absent' if ABSENT.search(reason) else 'unreadable'
             yield Problem(kind, split, name, modality, reason)
-        for modality, seen in facts.items():
+        for modality, seen in record.facts.items():
             if not seen.finite:
                 yield Problem('not finite', split, name, modality, 'holds NaN or infinity')
             if seen.constant:

@@ -1,6 +1,7 @@
 """One page about a data set: what is there, what is missing, what leaks, what selects."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,16 +143,25 @@ def _told(some: Sequence[Problem]) -> list[str]:
 
 def _inputs(splits: Mapping[str, Split], records: Sequence[Record]) -> list[str]:
     lines = [*tables.numbers(records), '', *tables.lengths(records)]
-    spans = {split: seconds(s.data) for split, s in splits.items()}
-    rows = [[split, *tables.spread(span)] for split, span in spans.items() if len(span)]
-    if rows:
-        lines += ['', *tables.table([['event, seconds', 'min', 'median', 'max'], *rows])]
+    lines += _durations(splits, records)
     shapes = [s.data.metainfo.get('shapes', {}) for s in splits.values()]
     for modality in shapes[0]:
         widths = {tuple(shape[modality])[1:] for shape in shapes if modality in shape}
         if len(widths) > 1:
             lines.append(f'  {modality}: the splits train and test with other widths: {widths}')
     return lines
+
+
+def _durations(splits: Mapping[str, Split], records: Sequence[Record]) -> list[str]:
+    of: dict[tuple[str, str], np.ndarray] = {}
+    for what, split in product(('sound', 'video'), splits):
+        timed = [r.seconds[what] for r in records if r.split == split and what in r.seconds]
+        of[f'{what} that was read', split] = np.round(timed, 3)
+    if not any(map(len, of.values())):
+        of = {('event', split): seconds(data) for split, (data, _) in splits.items()}
+    rows = [[*key, *tables.spread(span)] for key, span in of.items() if len(span)]
+    head = ['seconds', 'split', 'min', 'median', 'max']
+    return ['', *tables.table([head, *rows])] if rows else []
 
 
 def _leaks(found: Sequence[Problem], complete: bool) -> list[str]:

@@ -1,10 +1,15 @@
 """What is kept of an item, against numpy; items that cannot be read."""
 
+import wave
+
 import numpy as np
 import pytest
 import torch
+from footage import write
 
 from mmcalib.contract import Signal
+from mmcalib.media.files import Files
+from mmcalib.media.film import Video
 from mmcalib.verification.facts import Reading, kind, look_at, read
 from mmcalib.verification.splits import Split
 
@@ -126,3 +131,30 @@ def test_every_item_is_read_once_and_a_quick_look_is_a_seeded_sample():
     assert some == again != other
     assert len(set(some)) == len(some) == 230
     assert {place for split, place in some if split == 'test'} == set(range(30))
+
+
+class Media(Numbers):
+    """Item k is k / 2 + 1/2 s of sound, and a video of 2 s from its second k on."""
+
+    def __init__(self, folder, count):
+        super().__init__(count)
+        self.files = Files(folder)
+        for k in range(count):
+            with wave.open(str(folder / f'{k}.wav'), 'wb') as file:
+                file.setparams((1, 2, 8000, 0, 'NONE', ''))
+                file.writeframes(bytes(2 * 4000 * (k + 1)))
+        write(folder / 'a.mp4', seconds=2.0)
+
+    def __getitem__(self, k):
+        folder = self.files.files.root
+        self.files.sound(folder / f'{k}.wav', 8000)
+        if k:
+            self.files.pictures(Video(folder / 'a.mp4', start_s=k), 1)
+        return super().__getitem__(k)
+
+
+def test_the_seconds_of_sound_and_video_are_those_that_were_read(tmp_path):
+    records = read({'val': Split(None, Media(tmp_path, 2))})
+    assert records[0].seconds == {'sound': 0.5}
+    assert records[1].seconds == {'sound': 1.0, 'video': pytest.approx(1.0, abs=0.05)}
+    assert read({'val': Split(None, Numbers(1))})[0].seconds == {}
