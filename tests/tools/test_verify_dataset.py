@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -72,6 +73,10 @@ def lines(report, start):
     return [line.split() for line in report.splitlines() if line.split()[: len(start)] == start]
 
 
+def listed(root, split):
+    return (root / f'{split}Set.txt').read_text().splitlines()
+
+
 def append(root, split, line):
     with (root / f'{split}Set.txt').open('a') as file:
         file.write(line + '\n')
@@ -85,6 +90,14 @@ def test_nothing_is_wrong_with_a_clean_sample(main, made, tmp_path, capsys):
     assert lines(report, ['items']) == [['items', '16', '8', '8']]
     assert lines(report, ['Helicopter']) == [['Helicopter', '2', '1', '1']]
     assert lines(report, ['majority']) == [['majority', '12.5%', '12.5%', '12.5%']]
+    spans = [
+        int(end) - int(start)
+        for *_, start, end in (line.split('&') for line in listed(made, 'train'))
+    ]
+    told = [str(min(spans)), f'{median(spans):g}', str(max(spans))]
+    for what in ('sound', 'video'):
+        start = [what, 'that', 'was', 'read', 'train']
+        assert lines(report, start) == [[*start, *told]]
     assert 'nothing is missing, corrupt or leaks' in report
     assert 'The split val selects checkpoints' in report
     assert report in capsys.readouterr().out
@@ -99,9 +112,12 @@ def test_every_flaw_of_a_broken_copy_is_counted(main, root, tmp_path):
     files[0].write_bytes(files[0].read_bytes()[: files[0].stat().st_size // 2])
     files[1].unlink()
     shutil.copy(files[2], root / 'AVE' / 'copied.mp4')
-    listed = (root / 'trainSet.txt').read_text().splitlines()
-    append(root, 'test', next(x for x in listed if train[2].id in x).replace(train[2].id, 'copied'))
-    append(root, 'test', (root / 'valSet.txt').read_text().splitlines()[3])
+    append(
+        root,
+        'test',
+        next(x for x in listed(root, 'train') if train[2].id in x).replace(train[2].id, 'copied'),
+    )
+    append(root, 'test', listed(root, 'val')[3])
     render.write(train[4]._replace(damage=Damage('visual', 'blank')), root / 'AVE')
     status, report, counts = verify(main, root, tmp_path / 'out')
     assert status == 1
