@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from mmcalib.engine.runner import Runner
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+TRIES = 5
 FLAGS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--virtual-time-budget=20000']
 
 pytestmark = [
@@ -77,21 +79,31 @@ def text(page: str) -> str:
     return re.sub(r'<[^>]+>', '', page)
 
 
+def missing(url: str, folder: Path, words: Sequence[str]) -> list[str]:
+    """What a page lacks; on a busy machine the browser may take it before it is filled."""
+    for k in range(TRIES):
+        page = browse(url, folder / f'{k}', '--dump-dom')
+        if not (lacks := [word for word in words if word not in page + text(page)]):
+            break
+    return lacks
+
+
+def shows_plots(url: str, folder: Path) -> bool:
+    """A picture of the page shows that of suppression."""
+    shot = folder / 'page.png'
+    browse(url, folder, f'--screenshot={shot}')
+    picture = cv2.imread(str(shot))
+    box = (209, 170, 102)  # blue of which 0.6 covers white, in BGR
+    return bool((np.abs(picture.astype(int) - box).max(axis=-1) < 4).sum() > 500)
+
+
 def test_the_page_of_scalars_is_filled(address, tmp_path):
-    page = browse(f'{address}?tagFilter=grad_norm|score#timeseries', tmp_path, '--dump-dom')
-    for name in ('grad_norm/calibrator', 'grad_norm/head', 'score/all', 'score/only_audio'):
-        assert name in text(page), name
-    assert 'run/' in text(page), 'the name of the run'
+    names = ['grad_norm/calibrator', 'grad_norm/head', 'score/all', 'score/only_audio', 'run/']
+    assert not missing(f'{address}?tagFilter=grad_norm|score#timeseries', tmp_path, names)
 
 
 def test_the_page_of_images_is_filled(address, tmp_path):
     url = f'{address}?tagFilter=features#timeseries'
-    page = browse(url, tmp_path, '--dump-dom')
-    for name in ('embedding', 'gate_map', 'confusion'):
-        assert f'features/{name}' in text(page), name
-    assert 'timeseries/imageData?imageId=' in page, 'pictures are asked for'
-    shot = tmp_path / 'page.png'
-    browse(url, tmp_path, f'--screenshot={shot}')
-    picture = cv2.imread(str(shot))
-    box = (209, 170, 102)  # of the plot of suppression: blue of which 0.6 covers white, in BGR
-    assert (np.abs(picture.astype(int) - box).max(axis=-1) < 4).sum() > 500, 'plots are seen'
+    names = [f'features/{name}' for name in ('embedding', 'gate_map', 'confusion')]
+    assert not missing(url, tmp_path, [*names, 'timeseries/imageData?imageId='])
+    assert any(shows_plots(url, tmp_path / f'shot{k}') for k in range(TRIES)), 'plots are seen'
