@@ -14,6 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from tiny import NO_PICTURES
@@ -103,6 +104,30 @@ def stand_in(tmp_path_factory):
         return import_module(f'mmcalib.samples.{name}').generate(folder, **TINY[name])
 
     return generate
+
+
+def test_stored_flow_is_that_of_the_frames_and_trains(tmp_path, monkeypatch):
+    from mmcalib.media.flow import flow_from_bytes, optical_flow
+    from mmcalib.samples.ucf101 import Clip, film, generate
+
+    root = generate(tmp_path / 'data', clips=1, corrupted=0.0, processes=1, layout='mmaction2')
+    init_default_scope('mmcalib')
+    data = DATASETS.build(dict(type='UCF101', root=root, split='test', frames=39, rgb=[], flow=[]))
+    assert data.metainfo['layout'] == 'mmaction2'
+    frames = film(Clip(0, 'HorseRiding', 1, 1))
+    flow = optical_flow(frames[:-1], frames[1:])
+    read = data[data.ids.index('v_HorseRiding_g01_c01')]['inputs']
+    apart = np.abs(flow_from_bytes(read['flow'].x.numpy()) - flow.clip(-20, 20))
+    moves = np.abs(flow) > 1
+    assert moves.sum() > 1000 and apart[moves].mean() < 0.3  # JPEG; a step is 0.16 pixels
+    assert np.abs(read['rgb'].x.numpy()[0].astype(float) - frames[0]).mean() < 8
+    path = ROOT / 'configs' / 'base_conv_ucf101.py'
+    cfg = Config.fromfile(str(path), lazy_import=False)
+    options = [*small(cfg), 'model.head.num_classes=6']
+    argv = ['train.py', path, '--data-root', root, '--work-dir', tmp_path / 'run']
+    monkeypatch.setattr(sys, 'argv', [*map(str, argv), '--cfg-options', *options])
+    runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
+    assert 0 <= json.loads((tmp_path / 'run' / 'test.json').read_text())['test']['accuracy'] <= 1
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """A stand-in for UCF101: shapes that move, in the layout of the official download, some damaged.
 
 The videos are small, so that flow is computed while they are read in a millisecond per frame; they
-take a fiftieth of the space of pictures and stored flow.
+take a fiftieth of the space of pictures and stored flow, which `layout='mmaction2'` writes.
 
 python -m mmcalib.samples.ucf101 data/sample_ucf101
 """
@@ -17,12 +17,14 @@ import av
 import cv2
 import numpy as np
 
+from mmcalib.media.flow import flow_to_bytes, optical_flow
 from mmcalib.samples import folder
 from mmcalib.samples.faces import grain
 from mmcalib.samples.pen import Pen, colour
 from mmcalib.samples.plan import Damage, damages
 
 VERSION = 1  # raise it when the same arguments give other files
+LAYOUTS = ('videos', 'mmaction2')
 FPS, COUNT = 25, 40
 WIDTH, HEIGHT = 96, 72
 GROUPS = 12  # of each class; the first three are for test
@@ -67,6 +69,7 @@ def generate(
     clips: int = 6,
     corrupted: float = 0.3,
     processes: int | None = None,
+    layout: str = 'videos',
 ) -> Path:
     """Make sure that `root` holds the sample of these arguments; returns the resolved folder.
 
@@ -79,11 +82,14 @@ def generate(
         corrupted: share of clips, in [0, 1], of which the pictures are noise or black, which spoils
             flow too, or in which the shape is that of another class; `reliability.csv` lists them.
         processes: how many to render with; the default is one per core, four at most.
+        layout: 'videos', or 'mmaction2': JPEG files of every frame and of its flow, u and v.
 
     Raises:
         FileExistsError: the folder holds something that this function did not write.
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or an unknown layout.
     """
+    if layout not in LAYOUTS:
+        raise ValueError(f'generate(layout={layout!r}); possible are {LAYOUTS}')
     if seed < 0 or not 1 <= clips <= 99 or not 0 <= corrupted <= 1:
         raise ValueError(
             f'generate(seed={seed}, clips={clips}, corrupted={corrupted}): the seed is at least 0, '
@@ -91,6 +97,7 @@ def generate(
         )
     card = {'generator': 'mmcalib.samples.ucf101', 'version': VERSION, 'seed': seed}
     card |= {'clips': clips, 'corrupted': corrupted}
+    card |= {'layout': layout} if layout != 'videos' else {}
     groups = {'test': range(1, TEST_GROUPS + 1), 'train': range(TEST_GROUPS + 1, GROUPS + 1)}
     plan = {}
     for split, numbers in groups.items():
@@ -103,11 +110,13 @@ def generate(
         rng = np.random.default_rng((seed, *split.encode()))
         hit = damages([c.label for c in whole], ('rgb',), corrupted, rng)
         plan[split] = [clip._replace(damage=hit.get(k)) for k, clip in enumerate(whole)]
-    return folder.generate(root, card, partial(_write, plan=plan, processes=processes))
+    return folder.generate(
+        root, card, partial(_write, plan=plan, processes=processes, layout=layout)
+    )
 
 
-def _write(root: Path, plan: dict[str, list[Clip]], processes: int | None) -> None:
-    for label in CLASSES:
+def _write(root: Path, plan: dict[str, list[Clip]], processes: int | None, layout: str) -> None:
+    for label in CLASSES if layout == 'videos' else ():
         (root / 'UCF-101' / label).mkdir(parents=True)
     lists = root / 'ucfTrainTestlist'
     lists.mkdir()
@@ -120,16 +129,35 @@ def _write(root: Path, plan: dict[str, list[Clip]], processes: int | None) -> No
     every = [(split, clip) for split, clips in plan.items() for clip in clips]
     rows_of = ([c.id, split, c.label, *(c.damage or ('', '', ''))] for split, c in every)
     folder.write_reliability(root, rows_of)
-    folder.write_all([c for _, c in every], partial(render, root=root), processes, 'UCF101')
+    write = {'videos': render, 'mmaction2': render_pictures}[layout]
+    folder.write_all([c for _, c in every], partial(write, root=root), processes, 'UCF101')
+
+
+def seen(clip: Clip) -> np.ndarray:
+    """(COUNT, HEIGHT, WIDTH, 3) uint8 RGB: what is filmed, and what damage makes of it."""
+    frames = film(clip)
+    if clip.damage is not None and clip.damage.kind == 'noise':
+        return grain(frames, 0.1, clip.generator('dots'))
+    if clip.damage is not None and clip.damage.kind == 'blank':
+        return np.zeros_like(frames)
+    return frames
+
+
+def render_pictures(clip: Clip, root: Path) -> None:
+    """Write the frames of a clip and their flow, of which the last frame has none."""
+    frames = seen(clip)
+    flow = flow_to_bytes(optical_flow(frames[:-1], frames[1:]))
+    kinds = {'img': frames[..., ::-1], 'flow_x': flow[..., 0], 'flow_y': flow[..., 1]}
+    path = root / 'rawframes' / clip.label / clip.id
+    path.mkdir(parents=True)
+    for kind, pictures in kinds.items():
+        for k, picture in enumerate(pictures, start=1):
+            cv2.imwrite(str(path / f'{kind}_{k:05d}.jpg'), picture)
 
 
 def render(clip: Clip, root: Path) -> None:
     """Write the video of a clip."""
-    frames = film(clip)
-    if clip.damage is not None and clip.damage.kind == 'noise':
-        frames = grain(frames, 0.1, clip.generator('dots'))
-    elif clip.damage is not None and clip.damage.kind == 'blank':
-        frames = np.zeros_like(frames)
+    frames = seen(clip)
     path = root / 'UCF-101' / clip.label / f'{clip.id}.avi'
     with av.open(str(path), 'w', options={'fflags': '+bitexact'}) as container:
         stream = container.add_stream('mpeg4', rate=FPS)
@@ -177,6 +205,7 @@ def main() -> None:
     parser.add_argument('--clips', type=int, default=6, help='of each group')
     parser.add_argument('--corrupted', type=float, default=0.3, help='share of damaged clips')
     parser.add_argument('--processes', type=int)
+    parser.add_argument('--layout', choices=LAYOUTS, default='videos')
     print(generate(**vars(parser.parse_args())))
 
 

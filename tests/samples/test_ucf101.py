@@ -106,7 +106,12 @@ def test_damage_is_what_the_table_says_and_nothing_else_differs(
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'why'), [({'clips': 0}, 'clips=0'), ({'corrupted': 1.5}, r'corrupted=1\.5')]
+    ('wrong', 'why'),
+    [
+        ({'clips': 0}, 'clips=0'),
+        ({'corrupted': 1.5}, r'corrupted=1\.5'),
+        ({'layout': 'jpg'}, "layout='jpg'.*possible are .'videos', 'mmaction2'"),
+    ],
 )
 def test_a_number_out_of_range_is_refused(wrong: dict, why: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=why):
