@@ -1,4 +1,4 @@
-"""A stand-in for CREMA-D: drawn faces and synthesised voices in its raw layout, some damaged.
+"""A stand-in for CREMA-D: drawn faces and synthesised voices in two layouts, some damaged.
 
 python -m mmcalib.samples.cremad data/sample_cremad
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import cv2
 import numpy as np
 
 from mmcalib.samples import folder
@@ -19,6 +20,7 @@ from mmcalib.samples.plan import Damage, damages
 from mmcalib.samples.voices import RATE_HZ, speak
 
 VERSION = 2  # raise it when the same arguments give other files
+LAYOUTS = ('raw', 'ogm')
 FPS = 10
 ACTORS = 12
 EMOTIONS = ('NEU', 'HAP', 'SAD', 'FEA', 'DIS', 'ANG')
@@ -75,6 +77,7 @@ def generate(
     test: int = 90,
     corrupted: float = 0.3,
     processes: int | None = None,
+    layout: str = 'raw',
 ) -> Path:
     """Make sure that `root` holds the sample of these arguments; returns the resolved folder.
 
@@ -87,11 +90,14 @@ def generate(
         corrupted: share of clips, in [0, 1], of which one modality is noise, blank or of another
             emotion; `reliability.csv` lists them.
         processes: how many to render with; the default is one per core, four at most.
+        layout: 'raw' (videos), or 'ogm': a picture of each second, as JPEG.
 
     Raises:
         FileExistsError: the folder holds something that this function did not write.
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or an unknown layout.
     """
+    if layout not in LAYOUTS:
+        raise ValueError(f'generate(layout={layout!r}); possible are {LAYOUTS}')
     most = len(EMOTIONS) * ACTORS * len(SENTENCES)
     if seed < 0 or min(train, test) < 1 or train + test > most or not 0 <= corrupted <= 1:
         raise ValueError(
@@ -100,17 +106,20 @@ def generate(
         )
     card = {'generator': 'mmcalib.samples.cremad', 'version': VERSION, 'seed': seed}
     card |= {'train': train, 'test': test, 'corrupted': corrupted}
+    card |= {'layout': layout} if layout != 'raw' else {}
     clips = {}
     for split, numbers in {'train': range(train), 'test': range(train, train + test)}.items():
         whole = [Clip(seed, number) for number in numbers]
         rng = np.random.default_rng((seed, *split.encode()))
         hit = damages([c.emotion for c in whole], ('audio', 'visual'), corrupted, rng)
         clips[split] = [clip._replace(damage=hit.get(k)) for k, clip in enumerate(whole)]
-    return folder.generate(root, card, partial(_write, clips=clips, processes=processes))
+    return folder.generate(
+        root, card, partial(_write, clips=clips, processes=processes, layout=layout)
+    )
 
 
-def _write(root: Path, clips: dict[str, list[Clip]], processes: int | None) -> None:
-    for name in ('AudioWAV', 'VideoFlash'):
+def _write(root: Path, clips: dict[str, list[Clip]], processes: int | None, layout: str) -> None:
+    for name in ('AudioWAV', {'raw': 'VideoFlash', 'ogm': 'Image-01-FPS'}[layout]):
         (root / name).mkdir()
     for split, some in clips.items():
         lines = sorted(f'{clip.id},{clip.emotion}' for clip in some)
@@ -118,11 +127,12 @@ def _write(root: Path, clips: dict[str, list[Clip]], processes: int | None) -> N
     every = [(split, clip) for split, some in clips.items() for clip in some]
     rows = ([c.id, split, c.emotion, *(c.damage or ('', '', ''))] for split, c in every)
     folder.write_reliability(root, rows)
-    folder.write_all([c for _, c in every], partial(render, root=root), processes, 'CREMA-D')
+    write = partial(render, root=root, layout=layout)
+    folder.write_all([c for _, c in every], write, processes, 'CREMA-D')
 
 
-def render(clip: Clip, root: Path) -> None:
-    """Write the WAV and the FLV file of a clip."""
+def render(clip: Clip, root: Path, layout: str = 'raw') -> None:
+    """Write the WAV file of a clip, and its FLV file or pictures."""
     seconds = clip.generator('length').uniform(1.6, 2.6)
     samples = speak(clip.shown('audio'), clip.looks(), clip.generator('sound'), seconds)
     if clip.harm('audio') == 'noise':
@@ -139,7 +149,13 @@ def render(clip: Clip, root: Path) -> None:
         frames = grain(frames, KEPT, clip.generator('dots'))
     elif clip.harm('visual') == 'blank':
         frames = np.zeros_like(frames)
-    _write_flv(root / 'VideoFlash' / f'{clip.id}.flv', frames)
+    if layout == 'raw':
+        _write_flv(root / 'VideoFlash' / f'{clip.id}.flv', frames)
+        return
+    path = root / 'Image-01-FPS' / clip.id
+    path.mkdir()
+    for k, frame in enumerate(frames[::FPS], start=1):
+        cv2.imwrite(str(path / f'frame_{k:05d}.jpg'), frame[..., ::-1])
 
 
 def _write_flv(path: Path, frames: np.ndarray) -> None:
@@ -162,6 +178,7 @@ def main() -> None:
     parser.add_argument('--test', type=int, default=90)
     parser.add_argument('--corrupted', type=float, default=0.3, help='share of damaged clips')
     parser.add_argument('--processes', type=int)
+    parser.add_argument('--layout', choices=LAYOUTS, default='raw')
     print(generate(**vars(parser.parse_args())))
 
 
