@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 
+from mmcalib.media.choices import check_choices
 from mmcalib.samples import folder
 from mmcalib.samples.faces import film, grain
 from mmcalib.samples.plan import Damage, damages
@@ -96,8 +97,7 @@ def generate(
         FileExistsError: the folder holds something that this function did not write.
         ValueError: a number is out of its range, or an unknown layout.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f'generate(layout={layout!r}); possible are {LAYOUTS}')
+    check_choices('generate', {'layout': layout}, {'layout': LAYOUTS})
     most = len(EMOTIONS) * ACTORS * len(SENTENCES)
     if seed < 0 or min(train, test) < 1 or train + test > most or not 0 <= corrupted <= 1:
         raise ValueError(

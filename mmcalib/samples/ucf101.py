@@ -17,6 +17,7 @@ import av
 import cv2
 import numpy as np
 
+from mmcalib.media.choices import check_choices
 from mmcalib.media.flow import flow_to_bytes, optical_flow
 from mmcalib.samples import folder
 from mmcalib.samples.faces import grain
@@ -88,8 +89,7 @@ def generate(
         FileExistsError: the folder holds something that this function did not write.
         ValueError: a number is out of its range, or an unknown layout.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f'generate(layout={layout!r}); possible are {LAYOUTS}')
+    check_choices('generate', {'layout': layout}, {'layout': LAYOUTS})
     if seed < 0 or not 1 <= clips <= 99 or not 0 <= corrupted <= 1:
         raise ValueError(
             f'generate(seed={seed}, clips={clips}, corrupted={corrupted}): the seed is at least 0, '
