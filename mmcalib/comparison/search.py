@@ -10,6 +10,7 @@ from mmcalib.comparison.grid import Run, method_name
 from mmcalib.comparison.pool import Executor, do_all
 from mmcalib.config import plain
 from mmcalib.hooks.run_record import RECORD
+from mmcalib.verification.splits import is_test
 
 UNTESTED = {'test_dataloader': None, 'test_cfg': None, 'test_evaluator': None}
 
@@ -111,7 +112,7 @@ def direction(run: Run) -> Literal['minimize', 'maximize']:
     cfg = run.load()
     checkpoint = cfg.get('default_hooks', {}).get('checkpoint') or {}
     val = plain(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else {}
-    if 'test' in (val.get('split'), val.get('validation')):
+    if is_test(val, None, None):
         raise ValueError(
             f'{run.path} validates on the test split (split={val.get("split")!r}, '
             f'validation={val.get("validation")!r}); a search needs a validation split of its own'

@@ -85,11 +85,11 @@ def is_test(meta: Mapping[str, Any], val: Sequence[str] | None, test: Sequence[s
     """Does validation read the test split?
 
     Args:
-        meta: `metainfo` of the validation set.
+        meta: `metainfo` of the validation set, or its arguments.
         val: its ids; None where they are not told.
         test: those of the test set.
     """
-    same = bool(val) and bool(test) and set(val or ()) == set(test or ())
+    same = bool(val and test and set(val) == set(test))
     return 'test' in (meta.get('split'), meta.get('validation')) or same
 
 
