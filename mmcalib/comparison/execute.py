@@ -79,8 +79,12 @@ def claim(run: Run, cfg: Config) -> None:
     AtomicBackend().put_text(json.dumps(mine, indent=2) + '\n', run.folder / PLAN)
 
 
-def refuse_others(run: Run, cfg: Config) -> None:
+def refuse_others(run: Run, cfg: Config | None = None) -> None:
     """See that a folder, if it was begun or is done, is of the run that is asked for.
+
+    Args:
+        run: what is asked for.
+        cfg: its config; without it, it is read where there is something to compare.
 
     Raises:
         ValueError: it holds a run of other settings.
@@ -89,7 +93,7 @@ def refuse_others(run: Run, cfg: Config) -> None:
     if not plan.exists():
         return
     found = json.loads(plan.read_text())
-    if found['settings'] != fingerprint(cfg):
+    if found['settings'] != fingerprint(cfg or run.load()):
         raise ValueError(
             f'{run.folder} holds a run of other settings, {found["command"]}; asked for is '
             f'{run.command}. Its config or its options have changed: delete the folder, or '

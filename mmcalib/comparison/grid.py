@@ -101,12 +101,6 @@ def expand(
     """
     if twice := sorted(axes.keys() & options.keys()):
         raise ValueError(f'{twice} are both options of all runs and axes of the grid')
-    methods = {method_name(c, None if b == 'none' else b) for c in calibrators for b in balancings}
-    if tuned and (untuned := sorted(methods - tuned.keys())):
-        raise ValueError(
-            f'There are tuned settings for {sorted(tuned)}, and none for {untuned}, which would be '
-            'at a disadvantage: search for all methods of a grid, or leave those out'
-        )
     runs: dict[str, Run] = {}
     chosen = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     for seed, path, axis, balancing, calibrator in product(
@@ -121,6 +115,12 @@ def expand(
                 f'Two runs would be called {name}: {runs[name].command}; {run.command}'
             )
         runs[name] = run
+    methods = {method_name(run.calibrator, run.balancing) for run in runs.values()}
+    if tuned and (untuned := sorted(methods - tuned.keys())):
+        raise ValueError(
+            f'There are tuned settings for {sorted(tuned)}, and none for {untuned}, which would be '
+            'at a disadvantage: search for all methods of a grid, or leave those out'
+        )
     return list(runs.values())
 
 

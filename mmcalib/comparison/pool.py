@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
-from mmcalib.comparison.execute import PLAN, State, refuse_others, state
+from mmcalib.comparison.execute import State, refuse_others, state
 from mmcalib.comparison.grid import Run
 
 POLL_S = 0.2  # between two looks at the folders of running jobs
@@ -37,8 +37,7 @@ def do_all(runs: Sequence[Run], executor: Executor, at_once: int) -> dict[str, S
         ValueError: a folder holds a run of other settings; nothing is started then.
     """
     for run in runs:
-        if (run.folder / PLAN).exists():
-            refuse_others(run, run.load())
+        refuse_others(run)
     ended = {run.name: State('done') for run in runs if state(run).name == 'done'}
     waiting = [run for run in runs if run.name not in ended]
     show = Progress(len(runs), len(ended))
