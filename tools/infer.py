@@ -108,8 +108,9 @@ def infer(args: argparse.Namespace) -> None:
     inferencer = Inferencer(args.checkpoint, args.device, args.trust_imports)
     options = dict(on_error=args.on_error, pictures=bool(args.picture))
     if not args.table:
-        keep([text.split('=', 1)[1] for text in args.given], [args.picture, args.json])
-        result = inferencer(dict(text.split('=', 1) for text in args.given), **options)
+        given = dict(text.split('=', 1) for text in args.given)
+        keep(list(given.values()), [args.picture, args.json])
+        result = inferencer(given, **options)
         print(lines(result))
         if args.picture:
             result.draw(args.picture)

@@ -48,10 +48,12 @@ def number(text: str, form: str = '.4f') -> str:
 
 def p(raw: str, corrected: str) -> str:
     """A p-value, and in brackets what Holm's correction makes of it."""
-    shown = [
-        '< 0.001' if float(one or 1) < 0.0005 else number(one, '.3f') for one in (raw, corrected)
-    ]
-    return f'{shown[0]} ({shown[1]})' if raw else '-'
+    return f'{probability(raw)} ({probability(corrected)})' if raw else '-'
+
+
+def probability(text: str) -> str:
+    """Three digits, which never show 0."""
+    return '< 0.001' if float(text) < 0.0005 else number(text, '.3f')
 
 
 def cells(row: Row) -> list[str]:
